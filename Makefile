@@ -1,0 +1,39 @@
+# Two commands do everything: `make chat` and `make test`. Needs git, make and Python 3.11+.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+HAS_CUDA := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -c GPU || echo 0)
+
+.PHONY: chat test format clean
+chat: $(VENV)/.chat
+	@$(BIN)/deepseek-tui $(ARGS)
+
+test: $(VENV)/.test
+	$(BIN)/ruff format --check deepseek_tui tests
+	$(BIN)/ruff check deepseek_tui tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 --dist loadscope tests
+
+format: $(VENV)/.test
+	$(BIN)/ruff format deepseek_tui tests
+	$(BIN)/ruff check --fix deepseek_tui tests
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "deepseek-tui needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make chat PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.chat: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@if [ "$(HAS_CUDA)" != 0 ]; then \
+	  $(BIN)/python -m pip uninstall --quiet --yes mlx-cpu; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cuda]'; fi
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.chat
+
+clean:
+	rm -rf $(VENV) build dist
