@@ -1,7 +1,7 @@
 """The messages between the screen and the engine child, the same definitions on both sides.
 
-One message is one line of JSON (UTF-8, no raw newline) on the child's stdin or stdout, so a byte pipe of any
-kind carries it, ssh included. Every message is a frozen dataclass; the field `type` on the wire names the class.
+One message is one line of JSON (UTF-8, no raw newline) on the child's stdin or stdout, so a byte pipe of
+any kind carries it, ssh included. Every message is a frozen dataclass; `type` on the wire names the class.
 Requests carry an `id` chosen by the client; every event that answers one repeats that id.
 This module imports neither MLX nor Textual.
 """
@@ -66,12 +66,12 @@ class ChatMessage:
     content: str
 
 
-# --- requests -------------------------------------------------------------------------------------------------
+# --- requests ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Load:
-    """Load a model, replacing the one in memory. `path`: a directory or file the engine's machine can read."""
+    """Load a model in place of the one in memory. `path`: a directory or file on the engine's machine."""
 
     id: int
     path: str
@@ -126,12 +126,12 @@ class Shutdown:
     id: int
 
 
-# --- events ---------------------------------------------------------------------------------------------------
+# --- events ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Hello:
-    """First line of a child. `device`: one line for people, such as "CPU (MKL, 2 threads)" or "Apple M3 Max (Metal)"."""
+    """First line of a child. `device`: for people, such as "CPU (MKL, 2 threads)" or "Apple M3 Max (Metal)"."""
 
     version: int
     pid: int
@@ -196,7 +196,7 @@ class Stats:
     """Figures of the reply so far: seconds, tokens, tokens per second, bytes.
 
     `prompt_tps` counts only tokens that were prefilled (prompt_tokens - cached_tokens).
-    `memory` is what the engine process holds now (resident on CPU, active on a GPU), `peak_memory` its highest.
+    `memory` is what the engine process holds now (resident on CPU, active on a GPU), `peak_memory` the most.
     """
 
     id: int
