@@ -88,6 +88,7 @@ class Generate:
     """One reply. `messages` is the whole conversation; `conversation` names its KV cache.
 
     With `continue_reply` the last message is an unfinished assistant reply that is to be carried on.
+    With `raw` no chat template is applied: the contents, joined, are the prompt (base models).
     """
 
     id: int
@@ -96,6 +97,7 @@ class Generate:
     sampling: Sampling = field(default_factory=Sampling)
     context_policy: ContextPolicy = "roll"
     continue_reply: bool = False
+    raw: bool = False
     template_options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -131,7 +133,7 @@ class Shutdown:
 
 @dataclass(frozen=True)
 class Hello:
-    """First line of a child. `device`: for people, such as "CPU (MKL, 2 threads)" or "Apple M3 Max (Metal)"."""
+    """First line of a child. `device` is for people: "CPU (MKL, 2 threads)", "Apple M3 Max (Metal)"."""
 
     version: int
     pid: int
@@ -184,11 +186,16 @@ class PrefillProgress:
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of the reply: valid UTF-8, `count` tokens made so far."""
+    """A piece of the reply: valid UTF-8, `count` tokens made so far, `ids` the token ids new in this piece.
+
+    The ids of all pieces together are every token generated, an end-of-turn token included; text may lag
+    behind them while a character or a stop string is incomplete.
+    """
 
     id: int
     text: str
     count: int
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
