@@ -1,0 +1,51 @@
+"""`deepseek-tui` and `deepseek-tui chat`: the full-screen chat."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import sys
+
+from deepseek_tui.cli.options import add_model_options, add_sampling_options, sampling_from
+from deepseek_tui.errors import UserError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_model_options(parser)
+    add_sampling_options(parser)
+    parser.add_argument("--theme", metavar="NAME", help="colours of the screen")
+    parser.add_argument(
+        "--engine-command",
+        metavar="COMMAND",
+        help='run the model elsewhere, such as "ssh mac deepseek-tui engine"',
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError(
+            "The chat needs a terminal for input and output.", "In a script use: deepseek-tui run -p TEXT"
+        )
+    from deepseek_tui.settings import load_settings_or_defaults, resolve_model
+    from deepseek_tui.tui.app import run_chat
+
+    settings, problems = load_settings_or_defaults()
+    if args.theme:
+        settings = dataclasses.replace(settings, theme=args.theme)
+    command = args.engine_command or settings.engine_command
+    model, model_problem = None, None
+    try:
+        model = resolve_model(args.model, settings)
+    except UserError as error:
+        model_problem = str(error)
+    return run_chat(
+        model=model,
+        adapter_path=args.adapter_path,
+        model_problem=model_problem,
+        settings=settings,
+        problems=problems,
+        engine_command=shlex.split(command) if command else None,
+        sampling=sampling_from(args),
+        system_prompt=args.system_prompt if args.system_prompt is not None else settings.system_prompt,
+    )
