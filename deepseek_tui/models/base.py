@@ -1,0 +1,98 @@
+"""What every architecture shares: reading its arguments from a config.json, the causal mask, the MLP."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Self
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from deepseek_tui.errors import UserError
+
+
+class ModelConfigError(UserError):
+    """A config.json that does not describe a model we can build: which key, what was found, what is needed."""
+
+
+_NUMBERS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "str": (str,),
+    "dict[str, Any]": (dict,),
+    "None": (type(None),),
+}
+
+
+def _fits(value: object, annotation: str) -> bool:
+    for part in annotation.split(" | "):
+        wanted = _NUMBERS[part]
+        if isinstance(value, wanted) and (bool in wanted or not isinstance(value, bool)):
+            return True
+    return False
+
+
+@dataclasses.dataclass
+class BaseModelArgs:
+    """Arguments of an architecture, named as config.json names them; unknown keys are not ours to judge."""
+
+    @classmethod
+    def from_dict(cls, config: dict[str, Any]) -> Self:
+        """Reads the fields from `config`, checking types and sizes.
+
+        Raises `ModelConfigError` for a key that is needed and absent, or holds the wrong kind of value.
+        """
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            if field.name not in config:
+                if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                    raise ModelConfigError(f"config.json lacks the key {field.name!r}.")
+                continue
+            value = config[field.name]
+            annotation = str(field.type)
+            if not _fits(value, annotation):
+                raise ModelConfigError(
+                    f"config.json gives {field.name} = {_short(value)}, which should be {annotation}."
+                )
+            if isinstance(value, int) and not isinstance(value, bool) and not 0 <= value < 1 << 31:
+                raise ModelConfigError(f"config.json gives {field.name} = {_short(value)}, which is no size.")
+            values[field.name] = value
+        args = cls(**values)
+        args.check()
+        return args
+
+    def check(self) -> None:
+        """Raises `ModelConfigError` where the values do not go together. Architectures extend it."""
+
+    def require_positive(self, *names: str) -> None:
+        """Raises `ModelConfigError` unless each named field is above zero."""
+        for name in names:
+            if not getattr(self, name) > 0:
+                raise ModelConfigError(
+                    f"config.json gives {name} = {getattr(self, name)}, which should be above 0."
+                )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def causal_mask(length: int, offset: int) -> Any:
+    """bool [length, offset + length]: True where a query at `offset` + row may look at a key."""
+    keys = mx.arange(offset + length)
+    return mx.arange(offset, offset + length)[:, None] >= keys[None]
+
+
+class GatedMLP(nn.Module):  # type: ignore[misc]  # mlx.nn.Module is Any to the checker
+    """down(silu(gate(x)) * up(x)), the feed-forward of every architecture here (SwiGLU, Shazeer 2020)."""
+
+    def __init__(self, dims: int, hidden: int, bias: bool = False) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(dims, hidden, bias=bias)
+        self.up_proj = nn.Linear(dims, hidden, bias=bias)
+        self.down_proj = nn.Linear(hidden, dims, bias=bias)
+
+    def __call__(self, x: Any) -> Any:
+        return self.down_proj(nn.silu(self.gate_proj(x)) * self.up_proj(x))
