@@ -15,6 +15,8 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from deepseek_tui.errors import UserError
+
 VERSION = 1
 
 Role = Literal["system", "user", "assistant"]
@@ -24,6 +26,14 @@ ContextPolicy = Literal["stop", "roll"]
 
 class ProtocolError(ValueError):
     """A line that is no message of this protocol."""
+
+
+class EngineError(UserError):
+    """The engine could not do what was asked. `kind` is that of the Failed event it stands for."""
+
+    def __init__(self, kind: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.kind = kind
 
 
 @dataclass(frozen=True)
