@@ -85,7 +85,7 @@ def causal_mask(length: int, offset: int) -> Any:
     return mx.arange(offset, offset + length)[:, None] >= keys[None]
 
 
-class GatedMLP(nn.Module):  # type: ignore[misc]  # mlx.nn.Module is Any to the checker
+class GatedMLP(nn.Module):
     """down(silu(gate(x)) * up(x)), the feed-forward of every architecture here (SwiGLU, Shazeer 2020)."""
 
     def __init__(self, dims: int, hidden: int, bias: bool = False) -> None:
