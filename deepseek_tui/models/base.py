@@ -21,6 +21,7 @@ _NUMBERS: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "str": (str,),
     "dict[str, Any]": (dict,),
+    "list[float]": (list,),
     "None": (type(None),),
 }
 
