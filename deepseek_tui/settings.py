@@ -1,0 +1,342 @@
+"""Settings: what a person wrote in config.toml, under what the app wrote in overrides.toml beside it.
+
+Two files, so that the app never rewrites the one with a person's comments. The environment comes last:
+`DEEPSEEK_TUI_MODEL` wins over both. Every value is checked, and a message names file, key and value.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import math
+import os
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+
+from deepseek_tui import paths
+from deepseek_tui.engine.protocol import ContextPolicy, Sampling
+from deepseek_tui.errors import UserError
+
+MODEL_VARIABLE = "DEEPSEEK_TUI_MODEL"
+BUILT_IN = "built-in"
+
+
+class SettingsError(UserError):
+    """A settings file, or a value for it, that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`model`: a path, the name of an installed model, "built-in", or None for the built-in one.
+
+    `theme` is the name of a Textual theme. `engine_command` starts the engine elsewhere
+    ("ssh mac deepseek-tui engine"). `keys` maps ids of actions to keys. `sampling` holds only what is set here.
+    """
+
+    model: str | None = None
+    theme: str = "textual-dark"
+    system_prompt: str = ""
+    context_policy: ContextPolicy = "roll"
+    engine_command: str | None = None
+    sidebar: bool = True
+    reduced_motion: bool = False
+    sampling: Sampling = field(default_factory=Sampling)
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What a value may be, in words, and the function that makes it or raises ValueError."""
+
+    allowed: str
+    make: Callable[[Any], Any]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _word(value: Any) -> str:
+    if not _text(value).strip():
+        raise ValueError
+    return _text(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _one_of(*choices: str) -> _Rule:
+    def make(value: Any) -> str:
+        if value not in choices:
+            raise ValueError
+        return _text(value)
+
+    return _Rule(" or ".join(f'"{c}"' for c in choices), make)
+
+
+def _whole(low: int, high: int = 2**63 - 1) -> _Rule:
+    def make(value: Any) -> int:
+        # bool is an int in Python, but `top_k = true` is a mistake.
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    return _Rule(f"a whole number, {low} or more", make)
+
+
+def _number(low: float = -math.inf, high: float = math.inf) -> _Rule:
+    def make(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError
+        number = float(value)
+        if not math.isfinite(number) or not low <= number <= high:
+            raise ValueError
+        return number
+
+    if math.isinf(low):
+        return _Rule("a number", make)
+    return _Rule(
+        f"a number, {low:g} or more" if math.isinf(high) else f"a number from {low:g} to {high:g}", make
+    )
+
+
+def _bias(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict) or not all(k.isascii() and k.isdigit() for k in value):
+        raise ValueError
+    return {k: _number().make(v) for k, v in value.items()}
+
+
+def _stops(value: Any) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(t, str) and t for t in texts):
+        raise ValueError
+    return tuple(texts)
+
+
+_TOP: dict[str, _Rule] = {
+    "model": _Rule("a path, the name of an installed model, or built-in, in quotes", _word),
+    "theme": _Rule("the name of a theme in quotes", _word),
+    "system_prompt": _Rule("a text in quotes", _text),
+    "context_policy": _one_of("roll", "stop"),
+    "engine_command": _Rule("a command in quotes", _word),
+    "sidebar": _Rule("true or false", _flag),
+    "reduced_motion": _Rule("true or false", _flag),
+}
+_SAMPLING: dict[str, _Rule] = {
+    "max_tokens": _whole(1),
+    "temp": _number(0),
+    "top_p": _number(0, 1),
+    "min_p": _number(0, 1),
+    "top_k": _whole(0),
+    "xtc_probability": _number(0, 1),
+    "xtc_threshold": _number(0, 0.5),
+    "repetition_penalty": _number(0),
+    "repetition_context_size": _whole(1),
+    "presence_penalty": _number(),
+    "presence_context_size": _whole(1),
+    "frequency_penalty": _number(),
+    "frequency_context_size": _whole(1),
+    "logit_bias": _Rule("a table from token ids in quotes to numbers", _bias),
+    "seed": _whole(0),
+    "stop": _Rule("a text or a list of texts, none of them empty", _stops),
+}
+_KEY = _Rule('the name of a key in quotes, such as "ctrl+n"', _word)
+_TABLES: dict[Literal["sampling", "keys"], dict[str, _Rule] | None] = {"sampling": _SAMPLING, "keys": None}
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """The settings in `path` (config.toml) and in overrides.toml beside it; a missing file sets nothing.
+
+    Raises SettingsError for the first thing that is wrong.
+    """
+    settings, problems = _load(path)
+    if problems:
+        raise problems[0]
+    return settings
+
+
+def load_settings_or_defaults(path: Path | None = None) -> tuple[Settings, list[str]]:
+    """The settings as far as they can be used, and one sentence for each thing that cannot."""
+    settings, problems = _load(path)
+    return settings, [str(p) for p in problems]
+
+
+def save_override(key: str, value: Any, path: Path | None = None) -> None:
+    """Write one setting ("theme", "sampling.temp", "keys.quit") to overrides.toml; None takes it out.
+
+    `path` is that of config.toml. Raises SettingsError for a key or a value that is not allowed or a file
+    that cannot be read, UserError when the file cannot be written.
+    """
+    file = _overrides_of(path)
+    body = _parse(file)
+    table, _, name = key.partition(".")
+    inside = table in ("sampling", "keys") and bool(name)
+    if value is not None:
+        problems: list[SettingsError] = []
+        _checked({table: {name: value}} if inside else {key: value}, file, problems)
+        if problems:
+            raise problems[0]
+    target = body.setdefault(table, {}) if inside else body
+    target.pop(name if inside else key, None)
+    if value is not None:
+        target[name if inside else key] = list(value) if isinstance(value, tuple) else value
+    paths.atomic_write(file, tomli_w.dumps(body).encode())
+
+
+def resolve_model(name: str | None, settings: Settings) -> Path:
+    """Where the model `name` is, or without a name the one of the settings, or the built-in one.
+
+    A bare name means an installed model before it means something in the working directory.
+    Raises UserError, with what there is and how to get one, when nothing is there.
+    """
+    wanted = name or settings.model or BUILT_IN
+    if wanted == BUILT_IN:
+        found = paths.builtin_model()
+        if found is None:
+            raise UserError(
+                "The built-in model is not installed with this copy of deepseek-tui.", _how_to_get()
+            )
+        return found
+    try:
+        given = Path(wanted).expanduser()
+    except RuntimeError:
+        given = Path(wanted)
+    installed = paths.models_dir() / wanted
+    for candidate in (installed, given):
+        if candidate.exists():
+            return candidate
+    raise UserError(
+        f"There is no model {wanted!r}: no such path, and none installed with that name.", _how_to_get()
+    )
+
+
+def _how_to_get() -> str:
+    known = [BUILT_IN] if paths.builtin_model() else []
+    with contextlib.suppress(OSError):
+        known += sorted(p.name for p in paths.models_dir().iterdir() if not p.name.startswith("."))
+    have = f"Installed: {', '.join(known)}. " if known else ""
+    return (
+        f"{have}Give the path of an MLX model directory with --model or as `model` in {paths.config_path()},"
+        f" or put one into {paths.models_dir()}."
+    )
+
+
+def _overrides_of(path: Path | None) -> Path:
+    return paths.overrides_path() if path is None else path.with_name("overrides.toml")
+
+
+def _load(path: Path | None) -> tuple[Settings, list[SettingsError]]:
+    problems: list[SettingsError] = []
+    top: dict[str, Any] = {}
+    tables: dict[str, dict[str, Any]] = {"sampling": {}, "keys": {}}
+    for file in (path or paths.config_path(), _overrides_of(path)):
+        try:
+            checked = _checked(_parse(file), file, problems)
+        except SettingsError as error:
+            problems.append(error)
+            continue
+        for table, values in tables.items():
+            values.update(checked.pop(table, {}))
+        top.update(checked)
+    model = os.environ.get(MODEL_VARIABLE, "").strip()
+    if model:
+        top["model"] = model
+    return Settings(**top, sampling=Sampling(**tables["sampling"]), keys=tables["keys"]), problems
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{file} is not a text in UTF-8 (byte {error.start}).", "Save it as UTF-8."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}.", "Mend that place or remove it.") from error
+    except RecursionError as error:
+        raise SettingsError(f"{file} is nested too deeply.", "Settings need one level of tables.") from error
+    except OSError as error:
+        raise SettingsError(
+            f"{file} cannot be read: {error.strerror or error}.", "Check its permissions."
+        ) from error
+
+
+def _checked(body: dict[str, Any], file: Path, problems: list[SettingsError]) -> dict[str, Any]:
+    """The values of `body` that are allowed, as the types of Settings; the others become `problems`."""
+    good: dict[str, Any] = {}
+    for key, value in body.items():
+        if key in ("sampling", "keys"):
+            if isinstance(value, dict):
+                good[key] = _checked_table(key, value, file, problems)
+            else:
+                problems.append(_wrong(file, key, value, f"a table, begun by a line [{key}]"))
+        elif key in _TOP:
+            _check(good, key, key, value, _TOP[key], file, problems)
+        else:
+            problems.append(_unknown(file, key))
+    return good
+
+
+def _checked_table(
+    table: str, body: dict[str, Any], file: Path, problems: list[SettingsError]
+) -> dict[str, Any]:
+    good: dict[str, Any] = {}
+    for key, value in _flat(body).items() if table == "keys" else body.items():
+        rule = _KEY if table == "keys" else _SAMPLING.get(key)
+        if rule is None:
+            problems.append(_unknown(file, f"{table}.{key}"))
+        else:
+            _check(good, key, f"{table}.{key}", value, rule, file, problems)
+    return good
+
+
+def _flat(body: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """`chat.new = "ctrl+n"` is a table in TOML; ids of actions have dots in them."""
+    flat: dict[str, Any] = {}
+    for key, value in body.items():
+        flat.update(_flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value})
+    return flat
+
+
+def _check(
+    good: dict[str, Any],
+    key: str,
+    full_key: str,
+    value: Any,
+    rule: _Rule,
+    file: Path,
+    problems: list[SettingsError],
+) -> None:
+    try:
+        good[key] = rule.make(value)
+    except (ValueError, OverflowError):
+        problems.append(_wrong(file, full_key, value, rule.allowed))
+
+
+def _wrong(file: Path, key: str, value: Any, allowed: str) -> SettingsError:
+    shown = repr(value)
+    if len(shown) > 60:
+        shown = shown[:59] + "…"
+    return SettingsError(f"{file}: {key} = {shown} is not allowed.", f"It must be {allowed}.")
+
+
+def _unknown(file: Path, key: str) -> SettingsError:
+    known = [*_TOP, *(f"sampling.{k}" for k in _SAMPLING), "keys"]
+    # A sampling setting outside of its table is the likeliest slip, so bare names are compared too.
+    near = difflib.get_close_matches(key, known, 1, 0.6) or [
+        f"sampling.{k}" for k in difflib.get_close_matches(key.rpartition(".")[2], _SAMPLING, 1, 0.7)
+    ]
+    hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(known)}."
+    return SettingsError(f"{file}: there is no setting {key}.", hint)
