@@ -3,4 +3,4 @@
 from deepseek_tui.engine.server import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -172,6 +172,7 @@ class EngineClient:
         sampling: Sampling | None = None,
         context_policy: ContextPolicy = "roll",
         continue_reply: bool = False,
+        raw: bool = False,
         template_options: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[GenerateEvent]:
         """One reply. Ends with Finished or Failed; closing the iterator early stops it in the child.
@@ -186,6 +187,7 @@ class EngineClient:
             sampling or Sampling(),
             context_policy=context_policy,
             continue_reply=continue_reply,
+            raw=raw,
             template_options=dict(template_options or {}),
         )
         stream.sampling = request.sampling

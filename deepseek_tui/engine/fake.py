@@ -23,7 +23,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from deepseek_tui.engine.pipe import Pipe
 from deepseek_tui.engine.protocol import (
@@ -77,7 +77,7 @@ class Script:
         return reply
 
 
-def main() -> int:
+def main() -> NoReturn:
     text = (
         Path(sys.argv[1]).read_text("utf-8") if len(sys.argv) > 1 else os.environ.get("DEEPSEEK_TUI_FAKE", "")
     )
@@ -102,7 +102,7 @@ def main() -> int:
     )
     for request in pipe.requests():
         _answer(pipe, script, request)
-    return 0
+    pipe.exit()
 
 
 def _answer(pipe: Pipe, script: Script, request: Request) -> None:
@@ -225,4 +225,4 @@ def _count(text: str) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from deepseek_tui.engine.protocol import (
     Cancel,
@@ -57,7 +57,7 @@ class Pipe:
                 self._sink.write(line)
                 self._sink.flush()
             except OSError:
-                os._exit(0)
+                self.exit()
 
     def requests(self) -> Iterator[Request]:
         """Requests in order until Shutdown, which is the last one yielded. Waits for each."""
@@ -80,6 +80,11 @@ class Pipe:
         with self._changed:
             return self._changed.wait_for(lambda: request_id in self._cancelled, timeout=seconds)
 
+    def exit(self) -> NoReturn:
+        """End the process now. The usual way out would wait for the thread that reads stdin, and abort."""
+        sys.stderr.flush()
+        os._exit(0)
+
     def _read(self) -> None:
         for line in self._source:
             try:
@@ -96,8 +101,7 @@ class Pipe:
                     self._queue.append(message)
                 self._changed.notify_all()
         # Waiting for a token or a load to end would keep memory for a parent that no longer exists.
-        sys.stderr.flush()
-        os._exit(0)
+        self.exit()
 
 
 def _id_in(line: bytes) -> int:
