@@ -11,7 +11,7 @@ import itertools
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +153,9 @@ class EngineClient:
             assert self._hello is not None
             return self._hello
 
-    async def load(self, path: str | Path, adapter_path: str | None = None) -> AsyncIterator[LoadEvent]:
+    async def load(
+        self, path: str | Path, adapter_path: str | None = None
+    ) -> AsyncGenerator[LoadEvent, None]:
         """Load a model in place of the one in memory. Ends with Ready or Failed.
 
         Closing the iterator early stops the loading.
@@ -174,7 +176,7 @@ class EngineClient:
         continue_reply: bool = False,
         raw: bool = False,
         template_options: Mapping[str, Any] | None = None,
-    ) -> AsyncIterator[GenerateEvent]:
+    ) -> AsyncGenerator[GenerateEvent, None]:
         """One reply. Ends with Finished or Failed; closing the iterator early stops it in the child.
 
         After a death of the child the model is loaded again first, with LoadProgress and Ready.

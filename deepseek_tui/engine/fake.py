@@ -4,7 +4,7 @@ It speaks the protocol of the real one from a script: JSON in the file given or 
 DEEPSEEK_TUI_FAKE. Every key is optional:
 
     {"hello": {"version": 1, "device": "scripted", "warnings": [], "silent": false, "garbage": null},
-     "load": {"steps": 4, "delay": 0.0, "fail": null, "name": "scripted"},
+     "load": {"steps": 4, "delay": 0.0, "fail": null, "fail_paths": [], "name": null},
      "context": 1024, "echo": false, "state": null,
      "replies": [{"pieces": ["Hello", " there."], "delay": 0.0, "prefill": 1, "cached": 0, "notice": null,
                   "hold_after": null, "fail_after": null, "die_after": null, "reason": "stop"}]}
@@ -124,8 +124,9 @@ def _load(pipe: Pipe, script: Script, request: Load) -> None:
             pipe.send(Failed(request.id, "cancelled", "Loading was stopped."))
             return
         pipe.send(LoadProgress(request.id, _WEIGHT_BYTES * step // steps, _WEIGHT_BYTES))
-    if script.load.get("fail"):
-        pipe.send(Failed(request.id, "load", script.load["fail"]))
+    fail = script.load.get("fail")
+    if fail or request.path in script.load.get("fail_paths", ()):
+        pipe.send(Failed(request.id, "load", fail or f"{request.path} holds no model."))
         return
     name = script.load.get("name") or Path(request.path).name
     model = ModelInfo(

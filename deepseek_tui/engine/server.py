@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from importlib import metadata
 from typing import TYPE_CHECKING, NoReturn
 
 from deepseek_tui.engine.pipe import Pipe
@@ -55,12 +56,10 @@ def main() -> NoReturn:
     from deepseek_tui.engine.blas import prefer_fast_blas
 
     blas = prefer_fast_blas()
-    import mlx.core as mx
-
     from deepseek_tui.engine.device import device_line
 
     warnings = (blas,) if "slow" in blas else ()
-    pipe.send(Hello(VERSION, os.getpid(), device_line(), mx.__version__, warnings))
+    pipe.send(Hello(VERSION, os.getpid(), device_line(), metadata.version("mlx"), warnings))
     server = _Server(pipe)
     for request in pipe.requests():
         server.answer(request)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from deepseek_tui.engine.client import EngineClient, GenerateEvent
+from deepseek_tui.engine.client import EngineClient, GenerateEvent, LoadEvent
 from deepseek_tui.engine.protocol import (
     ChatMessage,
     EngineError,
@@ -58,6 +58,10 @@ async def wait_until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def load(client: EngineClient) -> list[LoadEvent]:
+    return [event async for event in client.load("/models/tiny")]
+
+
 async def say(client: EngineClient, conversation: str = "c") -> list[GenerateEvent]:
     return [event async for event in client.generate(conversation, HI)]
 
@@ -68,7 +72,7 @@ def text_of(events: list[GenerateEvent]) -> str:
 
 async def test_a_reply_streams_and_finishes(start: Start) -> None:
     client = start(replies=[{"pieces": ["One", " two", " three"], "notice": "Mind the gap."}])
-    loading = [event async for event in client.load("/models/tiny")]
+    loading = await load(client)
 
     events = await say(client)
 
@@ -124,7 +128,7 @@ async def test_cancel_without_a_reply_does_nothing(start: Start) -> None:
 
 async def test_a_reply_that_waits_can_be_cancelled_at_once(start: Start) -> None:
     client = start(load={"steps": 1, "delay": 600})
-    loading = asyncio.create_task(anext(client.load("/models/slow")))
+    loading = asyncio.create_task(load(client))
     await wait_until(lambda: client.alive)
     waiting = asyncio.create_task(say(client))
     await wait_until(lambda: len(client._streams) == 2)
@@ -179,8 +183,7 @@ async def test_a_killed_engine_is_explained_and_the_next_message_starts_another(
         state=str(tmp_path / "state"),
         replies=[{"pieces": ["half", "x"], "die_after": 1}, {"pieces": ["whole"]}],
     )
-    async for _ in client.load("/models/tiny"):
-        pass
+    await load(client)
 
     dead = await say(client)
     alive_after_death = client.alive
@@ -209,10 +212,22 @@ async def test_death_ends_every_open_iterator(start: Start) -> None:
         assert events[-1].message == "The engine stopped by signal SIGTERM."
 
 
+async def test_a_message_after_a_failed_load_gets_the_model_from_before(start: Start, tmp_path: Path) -> None:
+    client = start(load={"fail_paths": ["/models/broken"]})
+    await load(client)
+
+    broken = [event async for event in client.load("/models/broken")]
+    events = await say(client)
+
+    assert isinstance(broken[-1], Failed)
+    assert any(isinstance(e, Ready) and e.model.path == "/models/tiny" for e in events)
+    assert text_of(events) == "Hello there."
+
+
 async def test_a_failed_load_keeps_its_sentence(start: Start) -> None:
     client = start(load={"fail": "config.json is missing."})
 
-    events = [event async for event in client.load("/models/none")]
+    events = await load(client)
 
     assert isinstance(events[-1], Failed)
     assert events[-1].message == "config.json is missing."
@@ -231,7 +246,7 @@ async def test_a_failed_load_keeps_its_sentence(start: Start) -> None:
 async def test_a_command_that_starts_no_engine_says_why(start: Start, command: list[str], said: str) -> None:
     client = start(command)
 
-    events = [event async for event in client.load("/models/tiny")]
+    events = await load(client)
 
     assert len(events) == 1
     assert isinstance(events[0], Failed)
@@ -275,8 +290,7 @@ async def test_a_banner_before_the_hello_goes_to_the_log(start: Start, tmp_path:
 async def test_counting_forgetting_and_unloading(start: Start) -> None:
     client = start()
     await client.forget("nothing runs yet")
-    async for _ in client.load("/models/tiny"):
-        pass
+    await load(client)
 
     assert await client.count_tokens("three words here") == 3
     await client.forget("c")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deepseek_tui.engine import protocol
 from deepseek_tui.engine.protocol import ChatMessage, Generate, ProtocolError, Sampling, decode, encode
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)))
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 OPTIONS = st.dictionaries(TEXT, st.none() | st.booleans() | st.integers() | FINITE | TEXT)
 st.register_type_strategy(str, TEXT)
