@@ -207,7 +207,7 @@ def deepseek_config(reader: Reader) -> dict[str, Any]:
     if ahead:
         config["num_hidden_layers"], config["num_nextn_predict_layers"] = max(1, layers - ahead), ahead
     rotary = reader.size("rope.dimension_count")
-    # In files made for the compressed cache key_length is the width of its keys; that of the heads is beside it.
+    # Where key_length is the width of the compressed cache's keys, that of the heads is beside it.
     key = reader.size(
         "attention.key_length_mla" if reader.has("attention.key_length_mla") else "attention.key_length"
     )

@@ -74,14 +74,14 @@ def read_weights(file: GGUFFile, name: str, *, packed: bool = True) -> Weights:
 
 
 def _repack(blocks: Bytes, kind: str) -> tuple[Array, Array, Array]:
-    """Codes, scales and biases of blocks [N, block bytes]: codes in MLX's order, the others float16 or wider."""
+    """Codes in MLX's order, scales and biases (float16 or wider) of blocks [N, block bytes]."""
     scales = blocks[:, 0:2].copy().view(np.float16)
     if kind == "Q8_0":
         # A signed code q is the unsigned code q + 128 with the bias -128 d.
         return blocks[:, 2:] ^ 0x80, *_scaled(scales, -128)
     start = 4 if kind == "Q4_1" else 2
     halves = blocks[:, start:]
-    # The low halves of a block's bytes are its weights 0..15, the high ones 16..31; MLX wants neighbours joined.
+    # The low halves of a block's bytes are its weights 0..15, the high ones 16..31; MLX joins neighbours.
     codes = np.concatenate([halves & 0x0F, halves >> 4], axis=1)
     codes = codes[:, 0::2] | (codes[:, 1::2] << 4)
     if kind == "Q4_1":
