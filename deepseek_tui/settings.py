@@ -35,7 +35,7 @@ class Settings:
     """`model`: a path, the name of an installed model, "built-in", or None for the built-in one.
 
     `theme` is the name of a Textual theme. `engine_command` starts the engine elsewhere
-    ("ssh mac deepseek-tui engine"). `keys` maps ids of actions to keys. `sampling` holds only what is set here.
+    ("ssh mac deepseek-tui engine"). `keys` maps ids of actions to keys. `sampling` has only what is set here.
     """
 
     model: str | None = None
@@ -118,7 +118,7 @@ def _bias(value: Any) -> dict[str, float]:
 
 def _stops(value: Any) -> tuple[str, ...]:
     texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not all(isinstance(t, str) and t for t in texts):
+    if not isinstance(texts, list | tuple) or not all(isinstance(t, str) and t for t in texts):
         raise ValueError
     return tuple(texts)
 
@@ -326,7 +326,7 @@ def _check(
 
 
 def _wrong(file: Path, key: str, value: Any, allowed: str) -> SettingsError:
-    shown = repr(value)
+    shown = str(value).lower() if isinstance(value, bool) else repr(value)
     if len(shown) > 60:
         shown = shown[:59] + "…"
     return SettingsError(f"{file}: {key} = {shown} is not allowed.", f"It must be {allowed}.")
@@ -334,9 +334,8 @@ def _wrong(file: Path, key: str, value: Any, allowed: str) -> SettingsError:
 
 def _unknown(file: Path, key: str) -> SettingsError:
     known = [*_TOP, *(f"sampling.{k}" for k in _SAMPLING), "keys"]
-    # A sampling setting outside of its table is the likeliest slip, so bare names are compared too.
-    near = difflib.get_close_matches(key, known, 1, 0.6) or [
-        f"sampling.{k}" for k in difflib.get_close_matches(key.rpartition(".")[2], _SAMPLING, 1, 0.7)
-    ]
+    # A sampling setting outside of its table is the likeliest slip.
+    bare = key.rpartition(".")[2]
+    near = [f"sampling.{bare}"] if bare in _SAMPLING else difflib.get_close_matches(key, known, 1)
     hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(known)}."
     return SettingsError(f"{file}: there is no setting {key}.", hint)

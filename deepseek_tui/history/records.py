@@ -1,0 +1,92 @@
+"""Conversations and messages as the rest of the app sees them, and their columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+State = Literal["complete", "streaming", "stopped", "failed", "length"]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """`created` and `updated` in seconds since 1970. `head` is the message at the end of the branch shown.
+
+    `message_count` counts the whole tree.
+    """
+
+    id: str
+    title: str
+    created: float
+    updated: float
+    model: str
+    system_prompt: str
+    settings: dict[str, Any]
+    head: str | None
+    message_count: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """`parent` is the message before it, None for the first. `settings` and `stats` tell how a reply came."""
+
+    id: str
+    conversation: str
+    parent: str | None
+    role: Role
+    text: str
+    state: State
+    created: float
+    updated: float
+    model: str
+    settings: dict[str, Any]
+    stats: dict[str, Any]
+
+
+CONVERSATION_COLUMNS = (
+    "c.id, c.title, c.created, c.updated, c.model, c.system_prompt, c.settings, c.head,"
+    " (SELECT count(*) FROM messages m WHERE m.conversation = c.id)"
+)
+MESSAGE_COLUMNS = "id, conversation, parent, role, text, state, created, updated, model, settings, stats"
+
+
+def conversation_of(row: tuple[Any, ...]) -> Conversation:
+    identity, title, created, updated, model, system_prompt, settings, head, count = row
+    return Conversation(
+        identity, title, created, updated, model, system_prompt, unpacked(settings), head, count
+    )
+
+
+def message_of(row: tuple[Any, ...]) -> Message:
+    identity, conversation, parent, role, text, state, created, updated, model, settings, stats = row
+    return Message(
+        *(identity, conversation, parent, role, text, state, created, updated, model),
+        settings=unpacked(settings),
+        stats=unpacked(stats),
+    )
+
+
+def packed(value: Mapping[str, Any]) -> str:
+    """The JSON of a dict; what JSON has no form for becomes text rather than an error."""
+    return json.dumps(dict(value), ensure_ascii=True, separators=(",", ":"), default=str)
+
+
+def unpacked(text: str) -> dict[str, Any]:
+    """The dict in a column; a damaged one is empty rather than an error."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def storable(text: str) -> str:
+    """`text` with lone surrogates replaced: SQLite stores UTF-8, which has no form for them."""
+    return (
+        text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if not text.isascii()
+        else text
+    )
