@@ -1,8 +1,8 @@
 """The "DeepSeek V3 from scratch" architecture, as its checkpoints were trained.
 
-Latent attention (DeepSeek-V2, arXiv 2405.04434) with a rotary key of its own for every head, learned positions
-beside the rotary ones, a mixture of experts whose bias counts in the choice and in the weights, and
-prediction heads (after DeepSeek-V3, arXiv 2412.19437) that look one id further ahead than the paper's.
+Latent attention (DeepSeek-V2, arXiv 2405.04434) with a rotary key of its own for every head, learned
+positions beside the rotary ones, a mixture of experts whose bias counts in the choice and in the weights,
+and prediction heads (after DeepSeek-V3, arXiv 2412.19437) that look one id further ahead than the paper's.
 Modules carry the names of the checkpoint's entries; the experts of a layer are stacked into one array.
 """
 
@@ -76,7 +76,7 @@ class ModelArgs(BaseModelArgs):
                 f"n_experts_per_token = {self.n_experts_per_token} is more than n_experts = {self.n_experts}."
             )
         if self.rope_inv_freq is not None:
-            numbers = [x for x in self.rope_inv_freq if isinstance(x, (int, float)) and x > 0]
+            numbers = [x for x in self.rope_inv_freq if type(x) in (int, float) and x > 0]
             if len(numbers) != self.rope_dim // 2 or len(numbers) != len(self.rope_inv_freq):
                 raise ModelConfigError(
                     f"rope_inv_freq should be {self.rope_dim // 2} numbers above 0, half of rope_dim."
@@ -283,7 +283,7 @@ def _cross_entropy(logits: Any, targets: Any) -> Any:
 
 
 class Model(nn.Module):
-    """The whole model. It holds at most `block_size` positions; `window` tells a generator to re-feed then."""
+    """The whole model. It holds at most `block_size` positions; `window` says what to feed again then."""
 
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
