@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, Self
 
 import mlx.core as mx
 import mlx.nn as nn
 
 from deepseek_tui.errors import UserError
+from deepseek_tui.models.cache import KVCache
 
 
 class ModelConfigError(UserError):
-    """A config.json that does not describe a model we can build: which key, what was found, what is needed."""
+    """A config.json that describes no model we can build: which key, what was found, what is needed."""
 
 
 _NUMBERS: dict[str, tuple[type, ...]] = {
@@ -39,6 +41,25 @@ class BaseModelArgs:
     """Arguments of an architecture, named as config.json names them; unknown keys are not ours to judge."""
 
     @classmethod
+    def adapt(cls, config: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+        """A copy of `config` completed by what the checkpoint's tensor names tell.
+
+        Here: whether the head is tied, where the config leaves it open, and the newer spelling of the rotary
+        settings (`rope_parameters`) brought to the older one.
+        """
+        config = dict(config)
+        if config.get("tie_word_embeddings") is None:
+            config["tie_word_embeddings"] = "lm_head.weight" not in set(names)
+        rotary = config.get("rope_parameters")
+        if isinstance(rotary, dict):
+            if "rope_theta" in rotary:
+                config["rope_theta"] = rotary["rope_theta"]
+            config["rope_scaling"] = config.get("rope_scaling") or rotary
+            if "partial_rotary_factor" in rotary:
+                config["partial_rotary_factor"] = rotary["partial_rotary_factor"]
+        return config
+
+    @classmethod
     def from_dict(cls, config: dict[str, Any]) -> Self:
         """Reads the fields from `config`, checking types and sizes.
 
@@ -52,6 +73,8 @@ class BaseModelArgs:
                 continue
             value = config[field.name]
             annotation = str(field.type)
+            if value is None and "None" not in annotation and field.default is not dataclasses.MISSING:
+                continue
             if not _fits(value, annotation):
                 raise ModelConfigError(
                     f"config.json gives {field.name} = {_short(value)}, which should be {annotation}."
@@ -80,10 +103,12 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def causal_mask(length: int, offset: int) -> Any:
-    """bool [length, offset + length]: True where a query at `offset` + row may look at a key."""
-    keys = mx.arange(offset + length)
-    return mx.arange(offset, offset + length)[:, None] >= keys[None]
+def attention_mask(length: int, cache: KVCache | None) -> Any:
+    """bool [length, cached + length]: True where a new token may look; None where it may look everywhere."""
+    if length == 1:
+        return None
+    offset = cache.offset if cache is not None else 0
+    return mx.arange(offset, offset + length)[:, None] >= mx.arange(offset + length)
 
 
 class GatedMLP(nn.Module):

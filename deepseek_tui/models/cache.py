@@ -10,7 +10,7 @@ STEP = 256
 
 
 class KVCache:
-    """What one attention layer remembers, in two arrays [B, heads, T, size] that grow along T in steps of 256.
+    """What one attention layer remembers: two arrays [B, heads, T, size], growing along T in steps of 256.
 
     Latent attention stores the normalised latent [B, 1, T, kv_lora_rank] as `keys` and the rotated shared key
     [B, 1, T, qk_rope_head_dim] as `values`: the cache never asks what the two mean.

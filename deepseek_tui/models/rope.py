@@ -20,7 +20,7 @@ _KINDS = "default, linear, dynamic, llama3, yarn"
 
 
 def mscale(factor: float, weight: float) -> float:
-    """YaRN's correction of the attention temperature for a context `factor` times longer (Peng et al. 2023)."""
+    """YaRN's correction of attention for a context `factor` times longer (Peng et al. 2023)."""
     return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0
 
 
@@ -42,7 +42,7 @@ def make_rope(
 ) -> Rope:
     """The rotation for heads (or parts of heads) of `dims` numbers.
 
-    `interleaved`: pairs are neighbours (DeepSeek) instead of halves (Llama). `scaling`: config's rope_scaling.
+    `interleaved`: pairs are neighbours (DeepSeek), not halves (Llama). `scaling`: config's rope_scaling.
     Raises `ModelConfigError` for an unknown kind or a missing or impossible number in it.
     """
     kind = rope_kind(scaling)
@@ -73,7 +73,9 @@ def yarn_factor(scaling: dict[str, Any], max_positions: int) -> float:
 def _number(scaling: dict[str, Any], key: str, default: float | None = None) -> float:
     value = scaling.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ModelConfigError(f"config.json's rope_scaling needs {key}, a number above 0, and has {value!r}.")
+        raise ModelConfigError(
+            f"config.json's rope_scaling needs {key}, a number above 0, and has {value!r}."
+        )
     return float(value)
 
 
