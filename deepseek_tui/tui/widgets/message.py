@@ -1,0 +1,168 @@
+"""A message of the chat log: its text, and the screen lines it takes in a given width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from deepseek_tui.text.sanitize import Sanitizer, sanitize
+from deepseek_tui.tui.widgets.message_lines import BLANK, Line, Span, common_width, prefix_lines, wrap_text
+from deepseek_tui.tui.widgets.stream import MarkdownStream, markdown_lines
+
+# Who speaks, in words: colours only repeat it.
+LABELS = {"user": "You", "assistant": "Assistant", "system": "System", "error": "Error"}
+USER_BAR = "▌ "
+INDENT = "  "
+NOTICE_MARKS = {"notice": "· ", "error": "✗ "}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """A message to show. `role`: "user", "assistant", "system", "notice" or "error".
+
+    `note`: what stands under it ("■ stopped", or a sentence that says what went wrong); "" for nothing.
+    """
+
+    id: str
+    role: str
+    text: str
+    note: str = ""
+
+
+class MessageBlock:
+    """One message in the log. It is no widget: it only knows its lines.
+
+    `append` and `finish` are for a reply that streams; `changed` is told of every change.
+    """
+
+    def __init__(
+        self,
+        view: MessageView,
+        *,
+        streaming: bool = False,
+        changed: Callable[[MessageBlock], None] | None = None,
+        schedule: Callable[[float, Callable[[], None]], object] | None = None,
+    ) -> None:
+        self.id = view.id
+        self.role = view.role
+        self.text = sanitize(view.text)
+        self.note = sanitize(view.note)
+        self.streaming = streaming
+        self.lines: list[Line] | None = None
+        self.flushes = 0
+        # Where the last flush began to differ: a line of `lines`, and a cell in it.
+        self.changed_line = self.changed_cell = 0
+        self._width = 0
+        self._changed = changed
+        self._schedule = schedule
+        self._sanitizer = Sanitizer()
+        self._stream: MarkdownStream | None = None
+        self._head: list[Line] = []
+        self._waiting: list[str] = []
+        self._scheduled = False
+        self._last_flush = 0.0
+        self._cost = 0.0
+
+    # Layout
+
+    def estimate(self, width: int) -> int:
+        """About how many lines the message takes; cheap, for messages far from the screen."""
+        return 2 + self.text.count("\n") + len(self.text) // max(1, width) + bool(self.note)
+
+    def lay_out(self, width: int) -> list[Line]:
+        """The screen lines in this width, a blank one at the end included; kept until `release`."""
+        if self.lines is None or self._width != width:
+            self._width = width
+            self._head = self._label()
+            if self.streaming:
+                self._stream = MarkdownStream(width - len(INDENT))
+                self._stream.feed(self.text)
+                self.lines = [*self._head, *self._indented(self._stream.lines), BLANK]
+            else:
+                self.lines = [*self._head, *self._body(width), *self._notes(width), BLANK]
+        return self.lines
+
+    def release(self) -> None:
+        """Forgets the lines; `lay_out` makes them again."""
+        if not self.streaming:
+            self.lines = None
+
+    def _label(self) -> list[Line]:
+        label = LABELS.get(self.role)
+        if label is None:
+            return []
+        bar = [Span(USER_BAR, "user-bar")] if self.role == "user" else [Span(INDENT)]
+        skip = len(bar[0].text)
+        return [Line((*bar, Span(label, f"label-{self.role}")), skip=skip, fill=self._fill)]
+
+    @property
+    def _fill(self) -> str:
+        return "user" if self.role == "user" else ""
+
+    def _body(self, width: int) -> list[Line]:
+        inner = width - len(INDENT)
+        if self.role == "assistant":
+            return self._indented(markdown_lines(self.text, inner))
+        if self.role == "user":
+            bar = Span(USER_BAR, "user user-bar")
+            lines = wrap_text(self.text, inner - 1, "user")
+            return [
+                Line(line.spans, line.joiner, line.skip, "user") for line in prefix_lines(lines, bar, bar)
+            ]
+        mark = Span(NOTICE_MARKS.get(self.role, INDENT), self.role)
+        return prefix_lines(wrap_text(self.text, inner, self.role), mark, Span(INDENT))
+
+    def _notes(self, width: int) -> list[Line]:
+        if not self.note:
+            return []
+        gap = [BLANK] if self.text else []
+        return [*gap, *self._indented(wrap_text(self.note, width - len(INDENT), "note"))]
+
+    def _indented(self, lines: list[Line]) -> list[Line]:
+        return prefix_lines(lines, Span(INDENT), Span(INDENT))
+
+    # Streaming
+
+    def append(self, text: str) -> None:
+        """Adds what the model wrote. It is shown a little later, together with what comes until then."""
+        self._waiting.append(text)
+        if not self._scheduled and self._schedule is not None:
+            self._scheduled = True
+            # Ten times the cost of the last one between two flushes: at most a tenth of a core at any length.
+            interval = min(0.5, max(0.06, 10 * self._cost))
+            self._schedule(max(0.0, self._last_flush + interval - monotonic()), self.flush)
+
+    def flush(self) -> None:
+        """Shows what was added."""
+        self._scheduled = False
+        if not self._waiting:
+            return
+        began = monotonic()
+        text = self._sanitizer.feed("".join(self._waiting))
+        self._waiting.clear()
+        self.text += text
+        self.flushes += 1
+        if text and self._stream is not None and self.lines is not None:
+            first = self._stream.feed(text)
+            at = len(self._head) + first
+            old = self.lines[at] if at < len(self.lines) else BLANK
+            self.lines[at:] = [*self._indented(self._stream.lines[first:]), BLANK]
+            self.changed_line, self.changed_cell = at, common_width(old, self.lines[at])
+        if text and self._changed is not None:
+            self._changed(self)
+        self._last_flush = monotonic()
+        self._cost = self._last_flush - began
+
+    async def finish(self, text: str, note: str = "") -> None:
+        """Ends the reply: `text` is the whole of it, `note` what stands under it."""
+        self._waiting.clear()
+        self.text = sanitize(text)
+        self.note = sanitize(note)
+        self.streaming = False
+        if self._stream is not None and self.lines is not None:
+            body = self._stream.finish(self.text)
+            self.lines = [*self._head, *self._indented(body), *self._notes(self._width), BLANK]
+        self._stream = None
+        if self._changed is not None:
+            self._changed(self)
