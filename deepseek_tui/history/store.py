@@ -67,6 +67,16 @@ class Store:
             self._closed = True
             self._connection.close()
 
+    def copy_in_memory(self) -> Store:
+        """All that is stored, in memory: what goes on when the file cannot be written any more."""
+        copy = Store(None, self._clock)
+        with self._lock, copy._lock:
+            try:
+                self._connection.backup(copy._connection)
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+        return copy
+
     # --- conversations ---------------------------------------------------------------------------
 
     def create_conversation(

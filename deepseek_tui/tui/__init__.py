@@ -1,0 +1,1 @@
+"""The full-screen chat. Never imports MLX: models run in the engine child process."""

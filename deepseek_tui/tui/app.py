@@ -1,0 +1,106 @@
+"""The full-screen application and its entry for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from textual.app import App
+from textual.binding import Binding
+from textual.widgets import TextArea
+
+from deepseek_tui import paths
+from deepseek_tui.engine.client import EngineClient
+from deepseek_tui.engine.protocol import Sampling
+from deepseek_tui.settings import Settings
+from deepseek_tui.text.sanitize import sanitize_line
+from deepseek_tui.tui.controller import Controller
+from deepseek_tui.tui.keys import problems_with
+from deepseek_tui.tui.screens.chat import ChatScreen
+from deepseek_tui.tui.themes import DARK, THEMES
+
+
+class ChatApp(App[None]):
+    """| Key | What it does |
+    | :- | :- |
+    | ctrl+c | Copy what is selected. |
+    | ctrl+q | Quit. |
+    """
+
+    TITLE = "deepseek-tui"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS = [
+        Binding("ctrl+c", "copy_selection", "Copy what is selected", id="app.copy", priority=True),
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
+    ]
+
+    def __init__(self, controller: Controller, settings: Settings, problems: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._controller = controller
+        self._settings = settings
+        self._problems = list(problems)
+        for theme in THEMES:
+            self.register_theme(theme)
+        if settings.theme in self.available_themes:
+            self.theme = settings.theme
+        else:
+            self.theme = DARK.name
+            names = ", ".join(sorted(self.available_themes))
+            self._problems.append(f"There is no theme {sanitize_line(settings.theme)!r}; there are {names}.")
+        if settings.reduced_motion:
+            self.animation_level = "none"
+        if settings.keys:
+            self.set_keymap(settings.keys)
+            self._problems += problems_with(settings.keys, type(self))
+
+    def on_mount(self) -> None:
+        self.push_screen(ChatScreen(self._controller, sidebar=self._settings.sidebar))
+        for problem in self._problems:
+            self.notify(sanitize_line(problem), severity="warning", timeout=15, markup=False)
+
+    def action_copy_selection(self) -> None:
+        """Copy a selection; without one say how to leave. Ctrl+C never ends anything."""
+        focused = self.focused
+        text = focused.selected_text if isinstance(focused, TextArea) else ""
+        text = text or self.screen.get_selected_text() or ""
+        if text:
+            from deepseek_tui.tui.clipboard import copy
+
+            self.notify(copy(self, text), markup=False)
+        else:
+            self.notify("Ctrl+Q quits. Esc stops a reply.")
+
+    async def action_quit(self) -> None:
+        await self._controller.close()
+        self.exit()
+
+
+def run_chat(
+    *,
+    model: Path | None,
+    settings: Settings,
+    adapter_path: str | None = None,
+    model_problem: str | None = None,
+    problems: Sequence[str] = (),
+    engine_command: list[str] | None = None,
+    sampling: Sampling | None = None,
+    system_prompt: str = "",
+) -> int:
+    """Run the chat until the user quits and return the exit code.
+
+    `model_problem`: why there is no `model`. `problems`: what is wrong with the settings. `sampling`: from
+    flags, over those of the settings.
+    """
+    controller = Controller(
+        client=EngineClient(engine_command),
+        history=paths.history_path(),
+        model=model,
+        adapter_path=adapter_path,
+        model_problem=model_problem,
+        sampling=(sampling or Sampling()).over(settings.sampling),
+        system_prompt=system_prompt,
+        context_policy=settings.context_policy,
+    )
+    app = ChatApp(controller, settings, problems)
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,328 @@
+"""The way of a message, without a widget: history first, then the engine, then history again.
+
+The controller owns the engine client and the history. What the screen has to show goes to `updates`, one
+queue, in order. Replies wait in line: one is made at a time, and each has its row in the history from the
+moment its message is sent, so that whatever dies, the next start finds every turn in its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+
+from deepseek_tui.engine.client import EngineClient
+from deepseek_tui.engine.protocol import ContextPolicy, Failed, LoadProgress, Ready, Sampling
+from deepseek_tui.errors import UserError
+from deepseek_tui.history.store import Conversation, Message
+from deepseek_tui.text.sanitize import sanitize_line
+from deepseek_tui.tui.archive import Archive
+from deepseek_tui.tui.reply import Reply
+from deepseek_tui.tui.updates import (
+    Added,
+    ConversationsChanged,
+    EngineStatus,
+    Opened,
+    Phase,
+    ReplyBegan,
+    ReplyEnded,
+    Said,
+    StatusChanged,
+    Update,
+)
+
+
+class Controller:
+    """One chat application's state: the conversation shown, the line of replies, the engine.
+
+    `model`: what to load, None where nothing is installed; `model_problem` then says what to do.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: EngineClient,
+        history: Path,
+        model: Path | str | None,
+        adapter_path: str | None = None,
+        model_problem: str | None = None,
+        sampling: Sampling | None = None,
+        system_prompt: str = "",
+        context_policy: ContextPolicy = "roll",
+    ) -> None:
+        self.updates: asyncio.Queue[Update] = asyncio.Queue()
+        self.archive = Archive(history, lambda text: self.say(Said(text, "error")))
+        self.client = client
+        self.model = model
+        self.model_problem = model_problem
+        self.sampling = sampling or Sampling()
+        self.system_prompt = system_prompt
+        self.context_policy = context_policy
+        self.status = EngineStatus(
+            phase=Phase.NO_MODEL if model is None else Phase.STARTING,
+            model=sanitize_line(Path(model).name) if model is not None else "",
+        )
+        self.shown: str | None = None
+        self._adapter_path = adapter_path
+        self._line: deque[Reply] = deque()
+        self._running: Reply | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[Failed | None] | None = None
+        # Two messages sent in one breath must not both take the same turn as their parent.
+        self._order = asyncio.Lock()
+
+    # --- starting and ending ---------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Open the history and show the conversation used last."""
+        conversations = await self.archive.conversations()
+        if conversations and self.shown is None:
+            await self.show(conversations[0].id)
+        else:
+            await self.conversations_changed()
+
+    def start_engine(self) -> None:
+        """Start the child and load the model, in the background."""
+        if self.model is not None:
+            self._loading = asyncio.create_task(self._load())
+
+    async def close(self) -> None:
+        """Keep what was written so far, end the engine, close the history."""
+        self._line.clear()
+        running = self._running
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+        if running is not None:
+            await running.keep("stopped")
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
+        await self.client.close()
+        await self.archive.close()
+
+    # --- conversations ---------------------------------------------------------------------------
+
+    async def new(self) -> None:
+        """An empty screen; the conversation begins with its first message."""
+        self.shown = None
+        self.say(Opened(None))
+        await self.conversations_changed()
+
+    async def show(self, conversation: str) -> None:
+        """Show a conversation along the branch that its head is on."""
+        self.shown = conversation
+        found, messages = await self.archive.call(lambda s: (s.get(conversation), s.path(conversation)))
+        if self.shown != conversation:
+            return  # another one was asked for meanwhile
+        live = {r.message.id: r for r in self.replies}
+        current = tuple(live[m.id].current() if m.id in live else m for m in messages)
+        self.say(Opened(found, current, frozenset(m.id for m in current if m.id in live)))
+        await self.conversations_changed()
+
+    async def rename(self, conversation: str, title: str) -> None:
+        await self.archive.call(lambda s: s.rename(conversation, title))
+        await self.conversations_changed()
+
+    async def delete(self, conversation: str) -> None:
+        """Put a conversation out of sight and stop what is written in it. `undelete` brings it back."""
+        for reply in self.replies:
+            if reply.conversation == conversation:
+                await self.stop(reply)
+        await self.archive.call(lambda s: s.delete(conversation))
+        if self.shown == conversation:
+            await self.new()
+        else:
+            await self.conversations_changed()
+
+    async def undelete(self, conversation: str) -> None:
+        await self.archive.call(lambda s: s.undelete(conversation))
+        await self.show(conversation)
+
+    async def conversations_changed(self) -> None:
+        conversations = tuple(await self.archive.conversations())
+        active = frozenset(r.conversation for r in self.replies)
+        self.say(ConversationsChanged(conversations, self.shown, active))
+
+    # --- messages --------------------------------------------------------------------------------
+
+    async def send(self, text: str) -> bool:
+        """Store a message of the user and put its reply in line. False: it was not sent, and why was said."""
+        if not self._has_model():
+            return False
+        async with self._order:
+            conversation = self.shown
+            if conversation is None:
+                conversation = (await self._create()).id
+            user = await self.archive.call(lambda s: s.add_message(conversation, "user", text))
+            self.say(Added(user))
+            await self._answer(conversation, user.id)
+        return True
+
+    async def regenerate(self) -> None:
+        """Another reply to the last message of the user, beside the old one, which is kept."""
+        async with self._order:
+            path = await self._idle_path("Stop the reply first, then regenerate it.")
+            if not path or not self._has_model():
+                return
+            parent = path[-1].parent if path[-1].role == "assistant" else path[-1].id
+            await self._answer(path[-1].conversation, parent, show=True)
+
+    async def continue_reply(self) -> None:
+        """Let the model carry on with a reply that was stopped or cut off."""
+        async with self._order:
+            path = await self._idle_path("The reply is still being written.")
+            if not path or not self._has_model():
+                return
+            last = path[-1]
+            if last.role != "assistant" or last.state == "complete":
+                self.say(Said("There is no unfinished reply to continue."))
+                return
+            await self.archive.call(lambda s: s.update_message(last.id, state="streaming"))
+            self._queue(Reply(self, replace(last, state="streaming"), continued=bool(last.text)))
+            await self.show(last.conversation)
+
+    async def stop(self, reply: Reply | None = None) -> bool:
+        """Stop a reply: the one given, else the shown conversation's, else the one being made."""
+        if reply is None:
+            here = [r for r in self.replies if r.conversation == self.shown]
+            reply = here[0] if here else self._running
+        if reply is None:
+            return False
+        if reply is self._running:
+            await reply.stop()
+        else:
+            self._line.remove(reply)
+            await reply.end("stopped")
+            self.set_status(waiting=len(self._line))
+        return True
+
+    async def last_reply(self) -> str:
+        """Text of the last reply in the conversation shown, empty without one."""
+        if self.shown is None:
+            return ""
+        conversation = self.shown
+        live = {r.message.id: r.text for r in self.replies}
+        path = await self.archive.call(lambda s: s.path(conversation))
+        texts = (live.get(m.id, m.text) for m in reversed(path) if m.role == "assistant")
+        return next((text for text in texts if text), "")
+
+    async def prompts(self, limit: int = 200) -> list[str]:
+        """What the user wrote before, the newest first."""
+        return await self.archive.call(lambda s: s.prompts(limit))
+
+    @property
+    def replies(self) -> list[Reply]:
+        """The one being made and those in line."""
+        return [*([self._running] if self._running else []), *self._line]
+
+    # --- for the replies -------------------------------------------------------------------------
+
+    def say(self, update: Update) -> None:
+        self.updates.put_nowait(update)
+
+    def set_status(self, **changes: object) -> None:
+        status = replace(self.status, **changes)  # type: ignore[arg-type]  # fields by name, checked by the dataclass
+        if status != self.status:
+            self.status = status
+            self.say(StatusChanged(status))
+
+    def ready(self, event: Ready) -> None:
+        """The engine holds a model, at the start or again after a death."""
+        self.set_status(
+            phase=Phase.READY,
+            model=sanitize_line(event.model.name),
+            device=self._device(),
+            fraction=1.0,
+            load_seconds=event.load_seconds,
+            memory=event.memory,
+            context_limit=event.model.context_length,
+        )
+
+    def progress(self, event: LoadProgress) -> None:
+        fraction = event.done / event.total if event.total else 0.0
+        self.set_status(phase=Phase.LOADING, fraction=fraction, device=self._device())
+
+    async def model_ready(self) -> Failed | None:
+        """Wait for the model, trying again where loading failed. The failure, or None when it is there."""
+        if self._loading is None or (self._loading.done() and self._loading.result() is not None):
+            self._loading = asyncio.create_task(self._load())
+        return await asyncio.shield(self._loading)
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _has_model(self) -> bool:
+        if self.model is None:
+            self.say(Said(self.model_problem or "No model is installed.", "error"))
+        return self.model is not None
+
+    async def _load(self) -> Failed | None:
+        assert self.model is not None
+        self.set_status(phase=Phase.STARTING, fraction=0.0)
+        async for event in self.client.load(str(self.model), self._adapter_path):
+            if isinstance(event, LoadProgress):
+                self.progress(event)
+            elif isinstance(event, Ready):
+                self.ready(event)
+                for warning in self.client.hello.warnings if self.client.hello else ():
+                    self.say(Said(sanitize_line(warning), "warning"))
+            elif isinstance(event, Failed):
+                self.set_status(phase=Phase.DEAD if event.kind == "engine-died" else Phase.FAILED)
+                self.say(Said(sanitize_line(f"{event.message} {event.hint}".strip()), "error"))
+                return event
+        return None
+
+    async def _create(self) -> Conversation:
+        model, system = str(self.model or ""), self.system_prompt
+        created = await self.archive.call(lambda s: s.create_conversation(model=model, system_prompt=system))
+        self.shown = created.id
+        return created
+
+    async def _answer(self, conversation: str, parent: str | None, show: bool = False) -> None:
+        """A row for the reply to `parent`, which takes its place in line."""
+        model = self.status.model
+        message = await self.archive.call(
+            lambda s: s.add_message(
+                conversation, "assistant", "", parent=parent, state="streaming", model=model
+            )
+        )
+        self._queue(Reply(self, message))
+        if show:
+            await self.show(conversation)
+        else:
+            self.say(ReplyBegan(message))
+            await self.conversations_changed()
+
+    async def _idle_path(self, otherwise: str) -> list[Message]:
+        """The messages shown, or nothing while a reply to one of them is under way."""
+        conversation = self.shown
+        if conversation is None:
+            return []
+        if any(r.conversation == conversation for r in self.replies):
+            self.say(Said(otherwise))
+            return []
+        return await self.archive.call(lambda s: s.path(conversation))
+
+    def _queue(self, reply: Reply) -> None:
+        self._line.append(reply)
+        self.set_status(waiting=len(self._line))
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        """Make the replies in line, one after the other."""
+        while self._line:
+            self._running = self._line.popleft()
+            self.set_status(waiting=len(self._line))
+            try:
+                await self._running.make()
+            except UserError as error:
+                self.say(Said(sanitize_line(str(error)), "error"))
+            finally:
+                ended, self._running = self._running, None
+            self.say(ReplyEnded(ended.current()))
+            await self.conversations_changed()
+
+    def _device(self) -> str:
+        return sanitize_line(self.client.hello.device) if self.client.hello else ""

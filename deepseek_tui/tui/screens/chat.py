@@ -1,0 +1,318 @@
+"""The chat: sidebar, log, prompt and status bar, and what passes between them and the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+
+from deepseek_tui.errors import UserError
+from deepseek_tui.history.store import Message
+from deepseek_tui.text.sanitize import sanitize_line
+from deepseek_tui.tui.controller import Controller
+from deepseek_tui.tui.updates import (
+    Added,
+    ConversationsChanged,
+    EngineStatus,
+    Noticed,
+    Opened,
+    Phase,
+    ReplyBegan,
+    ReplyEnded,
+    ReplyText,
+    Said,
+    StatusChanged,
+    Update,
+    note_of,
+)
+from deepseek_tui.tui.widgets import sidebar as side
+from deepseek_tui.tui.widgets.message import MessageBlock, MessageView
+from deepseek_tui.tui.widgets.prompt import Prompt
+from deepseek_tui.tui.widgets.sidebar import Sidebar
+from deepseek_tui.tui.widgets.status_bar import StatusBar
+from deepseek_tui.tui.widgets.welcome import Welcome
+
+if TYPE_CHECKING:
+    from deepseek_tui.tui.widgets.chat_log import ChatLog
+
+NARROW = 100
+
+
+class ChatScreen(Screen[None]):
+    """| Key | What it does |
+    | :- | :- |
+    | ctrl+n | New chat. |
+    | escape | Stop the reply. |
+    | ctrl+r | Regenerate the last reply. |
+    | f6 | Continue a reply that was stopped. |
+    | ctrl+y | Copy the last reply. |
+    | ctrl+end | Jump to the latest message. |
+    | ctrl+b | Show or hide the conversations. |
+    | f2 | Rename the conversation. |
+    | f1 | Keys. |
+    """
+
+    CSS_PATH = "chat.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
+    AUTO_FOCUS = "#prompt"
+    BINDINGS = [
+        Binding("ctrl+n", "new", "New chat", id="chat.new", priority=True),
+        Binding("escape", "stop", "Stop the reply", id="chat.stop"),
+        Binding("ctrl+r", "regenerate", "Regenerate the last reply", id="chat.regenerate", priority=True),
+        Binding("f6", "continue", "Continue a stopped reply", id="chat.continue", priority=True),
+        Binding("ctrl+y", "copy_reply", "Copy the last reply", id="chat.copy", priority=True),
+        Binding("ctrl+end", "latest", "Jump to the latest message", id="chat.latest", priority=True),
+        Binding("ctrl+b", "toggle_sidebar", "Show or hide conversations", id="chat.sidebar", priority=True),
+        Binding("f2", "rename", "Rename the conversation", id="chat.rename", priority=True),
+        Binding("f1", "help", "Keys", id="chat.help", priority=True),
+    ]
+
+    def __init__(self, controller: Controller, *, sidebar: bool = True) -> None:
+        super().__init__()
+        self.controller = controller
+        self._docked = sidebar
+        self._blocks: dict[str, MessageBlock] = {}
+        self._log: ChatLog | None = None
+        self._status = controller.status
+
+    def compose(self) -> ComposeResult:
+        self.add_class("-empty")
+        with Horizontal(id="body"):
+            sidebar = Sidebar(id="sidebar")
+            sidebar.set_class(self._docked, "-docked")
+            yield sidebar
+            with Vertical(id="main"):
+                yield Welcome(id="welcome")
+                yield Prompt(id="prompt")
+        yield StatusBar(id="status")
+
+    def on_mount(self) -> None:
+        self._show_status(self.controller.status)
+        self.query_one(Welcome).problem = self.controller.model_problem or ""
+        self.call_after_refresh(self._begin)
+
+    async def _begin(self) -> None:
+        """After the first frame: the engine, which takes longest, then the log and the history."""
+        self.controller.start_engine()
+        from deepseek_tui.tui.widgets.chat_log import ChatLog
+
+        self._log = ChatLog()
+        await self.query_one("#main").mount(self._log, before="#prompt")
+        self._follow()
+        self._open_history()
+
+    @work
+    async def _open_history(self) -> None:
+        await self.controller.open()
+        self.query_one(Prompt).set_earlier(await self.controller.prompts())
+
+    # --- what the controller says ----------------------------------------------------------------
+
+    @work
+    async def _follow(self) -> None:
+        while True:
+            await self._apply(await self.controller.updates.get())
+
+    async def _apply(self, update: Update) -> None:
+        match update:
+            case StatusChanged(status=status):
+                self._show_status(status)
+            case ReplyText(conversation=conversation, message=message, text=text):
+                if conversation == self.controller.shown and message in self._blocks:
+                    self._blocks[message].append(text)
+            case ReplyBegan(message=message):
+                if message.conversation == self.controller.shown:
+                    self._begin_reply(message)
+            case ReplyEnded(message=message):
+                block = self._blocks.pop(message.id, None)
+                if block is not None:
+                    await block.finish(message.text, note_of(message))
+            case Added(message=message):
+                if message.conversation == self.controller.shown:
+                    self.remove_class("-empty")
+                    await self.log_widget.add(_view(message))
+                    self.log_widget.jump_to_latest()
+            case Opened():
+                await self._show_conversation(update)
+            case Noticed(conversation=conversation, text=text):
+                if conversation == self.controller.shown:
+                    self.log_widget.add_notice(text)
+            case ConversationsChanged(conversations=conversations, shown=shown, active=active):
+                self.query_one(Sidebar).show(conversations, shown, active)
+            case Said(text=text, severity=severity):
+                self.notify(text, severity=severity, markup=False)
+
+    async def _show_conversation(self, opened: Opened) -> None:
+        self._blocks.clear()
+        self.set_class(not opened.messages, "-empty")
+        whole = [m for m in opened.messages if m.id not in opened.live]
+        await self.log_widget.show([_view(m) for m in whole])
+        for message in opened.messages:
+            if message.id in opened.live:
+                self._begin_reply(message)
+
+    def _begin_reply(self, message: Message) -> None:
+        self.remove_class("-empty")
+        block = self.log_widget.begin_reply(message.id)
+        if message.text:
+            block.append(message.text)
+        self._blocks[message.id] = block
+
+    def _show_status(self, status: EngineStatus) -> None:
+        self._status = status
+        self.query_one(StatusBar).status = status
+        self.query_one(Welcome).status = status
+        prompt = self.query_one(Prompt)
+        prompt.border_title = _activity(status)
+        stoppable = status.busy or status.waiting
+        prompt.border_subtitle = "Esc stop" if stoppable else "Enter send · Ctrl+J new line"
+
+    # --- the prompt ------------------------------------------------------------------------------
+
+    @on(Prompt.Submitted)
+    def _submitted(self, event: Prompt.Submitted) -> None:
+        self._send(event.text)
+
+    @work
+    async def _send(self, text: str) -> None:
+        prompt = self.query_one(Prompt)
+        try:
+            sent = await self.controller.send(text)
+        except UserError as error:
+            sent = False
+            self._apologize(error)
+        if sent:
+            prompt.set_earlier(await self.controller.prompts())
+        elif not prompt.text:
+            prompt.put(text)
+
+    @on(Prompt.ScrollLog)
+    def _scroll_log(self, event: Prompt.ScrollLog) -> None:
+        if event.pages is None:
+            self.action_latest()
+        elif event.pages < 0:
+            self.log_widget.scroll_page_up(animate=False)
+        else:
+            self.log_widget.scroll_page_down(animate=False)
+
+    # --- the sidebar -----------------------------------------------------------------------------
+
+    @on(side.Open)
+    def _open(self, event: side.Open) -> None:
+        self._close_overlay()
+        self.query_one(Prompt).focus()
+        self._in_order(self.controller.show(event.conversation))
+
+    @on(side.Rename)
+    def _rename(self, event: side.Rename) -> None:
+        self._in_order(self.controller.rename(event.conversation, event.title))
+
+    @on(side.Delete)
+    def _delete(self, event: side.Delete) -> None:
+        sidebar = self.query_one(Sidebar)
+        sidebar.deleted(sidebar.find(event.conversation))
+        self._in_order(self.controller.delete(event.conversation))
+
+    @on(side.Undelete)
+    def _undelete(self, event: side.Undelete) -> None:
+        self._in_order(self.controller.undelete(event.conversation))
+
+    # --- actions ---------------------------------------------------------------------------------
+
+    def action_new(self) -> None:
+        self._close_overlay()
+        self.query_one(Prompt).focus()
+        self._in_order(self.controller.new())
+
+    def action_regenerate(self) -> None:
+        self._in_order(self.controller.regenerate())
+
+    def action_continue(self) -> None:
+        self._in_order(self.controller.continue_reply())
+
+    async def action_stop(self) -> None:
+        if self._close_overlay() or not await self.controller.stop():
+            self.query_one(Prompt).focus()
+
+    @work
+    async def action_copy_reply(self) -> None:
+        from deepseek_tui.tui.clipboard import copy
+
+        text = await self.controller.last_reply()
+        if text:
+            self.notify(copy(self.app, text), markup=False)
+        else:
+            self.notify("There is no reply to copy yet.")
+
+    def action_latest(self) -> None:
+        self.log_widget.jump_to_latest()
+
+    def action_toggle_sidebar(self) -> None:
+        sidebar = self.query_one(Sidebar)
+        name = "-over" if self.has_class("-narrow") else "-docked"
+        sidebar.toggle_class(name)
+        if sidebar.has_class(name):
+            sidebar.list.focus()
+        else:
+            self.query_one(Prompt).focus()
+
+    def action_rename(self) -> None:
+        sidebar = self.query_one(Sidebar)
+        target = None if sidebar.list.has_focus else self.controller.shown
+        if not sidebar.list.has_focus and target is None:
+            self.notify("A conversation gets its title with its first message.")
+            return
+        if not sidebar.display:
+            self.action_toggle_sidebar()
+        self.call_after_refresh(sidebar.rename, target)
+
+    def action_help(self) -> None:
+        from deepseek_tui.tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen())
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    @property
+    def log_widget(self) -> ChatLog:
+        assert self._log is not None, "mounted before anything is shown in it"
+        return self._log
+
+    @work
+    async def _in_order(self, action: Coroutine[Any, Any, None]) -> None:
+        """Run what the controller does without holding up the keys that follow."""
+        try:
+            await action
+        except UserError as error:
+            self._apologize(error)
+
+    def _apologize(self, error: UserError) -> None:
+        self.notify(sanitize_line(str(error)), severity="error", timeout=10, markup=False)
+
+    def _close_overlay(self) -> bool:
+        sidebar = self.query_one(Sidebar)
+        open_now = self.has_class("-narrow") and sidebar.has_class("-over")
+        sidebar.remove_class("-over")
+        return open_now
+
+
+def _view(message: Message) -> MessageView:
+    return MessageView(message.id, message.role, message.text, note_of(message))
+
+
+def _activity(status: EngineStatus) -> str:
+    """What the frame of the prompt says while something is under way."""
+    if status.waiting and status.loading:
+        return "waiting for the model"
+    if status.phase is Phase.READING:
+        return "reading"
+    if status.phase is Phase.WRITING:
+        return "writing" + (f", {status.waiting} waiting" if status.waiting else "")
+    if status.phase is Phase.STOPPING:
+        return "stopping"
+    return ""

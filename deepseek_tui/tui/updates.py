@@ -1,0 +1,140 @@
+"""What the controller tells the screen: dataclasses on one queue, in the order in which things happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from deepseek_tui.engine.protocol import Stats
+from deepseek_tui.history.store import Conversation, Message
+
+
+class Phase(StrEnum):
+    """What the engine is doing; the value is the word shown for it."""
+
+    NO_MODEL = "no model"
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    READING = "reading"
+    WRITING = "writing"
+    STOPPING = "stopping"
+    FAILED = "model failed"
+    DEAD = "engine stopped"
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """Everything the status bar shows. `fraction`: of the weights loaded, 0 to 1; `waiting`: replies in line.
+
+    `prompt_done` of `prompt_total` prompt tokens are read, `cached` of them were known already.
+    """
+
+    phase: Phase = Phase.STARTING
+    model: str = ""
+    device: str = ""
+    fraction: float = 0.0
+    load_seconds: float | None = None
+    memory: int = 0
+    context_limit: int = 0
+    prompt_done: int = 0
+    prompt_total: int = 0
+    cached: int = 0
+    stats: Stats | None = None
+    waiting: int = 0
+
+    @property
+    def loading(self) -> bool:
+        return self.phase in (Phase.STARTING, Phase.LOADING)
+
+    @property
+    def busy(self) -> bool:
+        return self.phase in (Phase.READING, Phase.WRITING, Phase.STOPPING)
+
+
+@dataclass(frozen=True)
+class StatusChanged:
+    status: EngineStatus
+
+
+@dataclass(frozen=True)
+class ConversationsChanged:
+    """The list is another one; `active` holds the ids of conversations with a reply under way or in line."""
+
+    conversations: tuple[Conversation, ...]
+    shown: str | None
+    active: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Another content for the log. None: a new, unsaved conversation. `live`: ids still being written."""
+
+    conversation: Conversation | None
+    messages: tuple[Message, ...] = ()
+    live: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Added:
+    message: Message
+
+
+@dataclass(frozen=True)
+class ReplyBegan:
+    message: Message
+
+
+@dataclass(frozen=True)
+class ReplyText:
+    conversation: str
+    message: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ReplyEnded:
+    """`message` holds the whole text and the final state."""
+
+    message: Message
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """A line for the log of one conversation."""
+
+    conversation: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """A sentence for the user, shown for a while."""
+
+    text: str
+    severity: Literal["information", "warning", "error"] = "information"
+
+
+Update = (
+    StatusChanged
+    | ConversationsChanged
+    | Opened
+    | Added
+    | ReplyBegan
+    | ReplyText
+    | ReplyEnded
+    | Noticed
+    | Said
+)
+
+
+def note_of(message: Message) -> str:
+    """What stands under a reply that did not end by itself: why, in a few words or one sentence."""
+    if message.state == "failed":
+        return str(message.stats.get("error") or "failed")
+    if message.state == "length":
+        if message.stats.get("reason") == "context":
+            return "stopped: the context is full"
+        return "stopped at the length limit"
+    return "stopped" if message.state == "stopped" else ""

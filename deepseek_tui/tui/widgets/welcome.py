@@ -1,0 +1,42 @@
+"""What an empty chat shows: the name, the model, the first keys, and that all of it stays on this machine."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from deepseek_tui.tui.updates import EngineStatus, Phase
+
+LOGO = (
+    "█▀▄ █▀▀ █▀▀ █▀█ █▀ █▀▀ █▀▀ █▄▀",
+    "█▄▀ ██▄ ██▄ █▀▀ ▄█ ██▄ ██▄ █ █",
+)
+
+
+class Welcome(Widget):
+    """`problem`: why there is no model and how to get one, or nothing."""
+
+    status: reactive[EngineStatus] = reactive(EngineStatus())
+    problem: reactive[str] = reactive("")
+
+    def render(self) -> Content:
+        logo = Content.styled("\n".join(LOGO), "$text-accent")
+        lines = [logo, Content(""), self._model(), Content("")]
+        keys = (("Enter", "send"), ("Ctrl+N", "new chat"), ("F1", "all keys"))
+        lines.append(Content("    ").join(Content.assemble((key, "bold"), f" {what}") for key, what in keys))
+        lines.append(Content(""))
+        lines.append(Content.styled("Runs on this machine. Nothing you write leaves it.", "$text-muted"))
+        return Content("\n").join(lines)
+
+    def _model(self) -> Content:
+        status = self.status
+        if status.phase is Phase.NO_MODEL:
+            return Content.assemble(("No model is installed.\n", "bold $text-error"), self.problem)
+        if status.phase in (Phase.FAILED, Phase.DEAD):
+            return Content.styled(f"{status.model} could not be loaded", "$text-error")
+        if status.loading:
+            return Content.assemble(
+                (status.model, "bold"), ("  is loading; you can write already", "$text-muted")
+            )
+        return Content.assemble((status.model, "bold"), (f"  on {status.device}", "$text-muted"))
