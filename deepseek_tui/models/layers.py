@@ -57,30 +57,40 @@ class QuantizedMultiLinear(nn.Module):
 class SwitchLinear(nn.Module):
     """One map per expert, row by row as chosen: x[..., 1, inputs], indices[...] -> [..., 1, outputs]."""
 
-    def __init__(self, inputs: int, outputs: int, experts: int) -> None:
+    def __init__(self, inputs: int, outputs: int, experts: int, bias: bool = False) -> None:
         super().__init__()
         self.weight = mx.random.normal((experts, outputs, inputs)) * inputs**-0.5
+        if bias:
+            self.bias = mx.zeros((experts, outputs))
 
     def __call__(self, x: Any, indices: Any, is_sorted: bool = False) -> Any:
-        return mx.gather_mm(x, self.weight.swapaxes(-1, -2), rhs_indices=indices, sorted_indices=is_sorted)
+        y = mx.gather_mm(x, self.weight.swapaxes(-1, -2), rhs_indices=indices, sorted_indices=is_sorted)
+        return y + self.bias[indices][..., None, :] if "bias" in self else y
+
+    def one(self, x: Any, expert: int) -> Any:
+        """All rows of x[..., inputs] through the same expert."""
+        y = x @ self.weight[expert].T
+        return y + self.bias[expert] if "bias" in self else y
 
     def to_quantized(self, group_size: int, bits: int, mode: str = "affine") -> QuantizedSwitchLinear:
-        return QuantizedSwitchLinear(self.weight, group_size, bits, mode)
+        return QuantizedSwitchLinear(self.weight, group_size, bits, mode, self.get("bias"))
 
 
 class QuantizedSwitchLinear(nn.Module):
     """SwitchLinear with packed weights."""
 
-    def __init__(self, weight: Any, group_size: int, bits: int, mode: str) -> None:
+    def __init__(self, weight: Any, group_size: int, bits: int, mode: str, bias: Any = None) -> None:
         super().__init__()
         self.group_size, self.bits, self.mode = group_size, bits, mode
         self.weight, self.scales, *biases = mx.quantize(weight, group_size, bits, mode=mode)
         if biases:
             self.biases = biases[0]
+        if bias is not None:
+            self.bias = bias
         self.freeze()
 
     def __call__(self, x: Any, indices: Any, is_sorted: bool = False) -> Any:
-        return mx.gather_qmm(
+        y = mx.gather_qmm(
             x,
             self.weight,
             self.scales,
@@ -92,6 +102,7 @@ class QuantizedSwitchLinear(nn.Module):
             mode=self.mode,
             sorted_indices=is_sorted,
         )
+        return y + self.bias[indices][..., None, :] if "bias" in self else y
 
 
 class SwitchGLU(nn.Module):
@@ -100,11 +111,11 @@ class SwitchGLU(nn.Module):
     x[..., inputs], indices[..., k] -> [..., k, inputs]: the k chosen experts' outputs, not yet weighted.
     """
 
-    def __init__(self, inputs: int, hidden: int, experts: int) -> None:
+    def __init__(self, inputs: int, hidden: int, experts: int, bias: bool = False) -> None:
         super().__init__()
-        self.gate_proj = SwitchLinear(inputs, hidden, experts)
-        self.up_proj = SwitchLinear(inputs, hidden, experts)
-        self.down_proj = SwitchLinear(hidden, inputs, experts)
+        self.gate_proj = SwitchLinear(inputs, hidden, experts, bias)
+        self.up_proj = SwitchLinear(inputs, hidden, experts, bias)
+        self.down_proj = SwitchLinear(hidden, inputs, experts, bias)
 
     def __call__(self, x: Any, indices: Any) -> Any:
         indices = mx.stop_gradient(indices)
@@ -143,9 +154,8 @@ class SwitchGLU(nn.Module):
                 continue
             part = rows[start : start + count]
             start += count
-            gate = part @ self.gate_proj.weight[expert].T
-            up = part @ self.up_proj.weight[expert].T
-            outputs.append((nn.silu(gate) * up) @ self.down_proj.weight[expert].T)
+            inner = nn.silu(self.gate_proj.one(part, expert)) * self.up_proj.one(part, expert)
+            outputs.append(self.down_proj.one(inner, expert))
         return mx.concatenate(outputs)[back].reshape(*indices.shape, -1)
 
 

@@ -17,7 +17,7 @@ import mlx.nn as nn
 
 from deepseek_tui.models.base import BaseModelArgs, GatedMLP, ModelConfigError
 from deepseek_tui.models.cache import KVCache
-from deepseek_tui.models.experts import ExpertLinear, gather_experts
+from deepseek_tui.models.layers import SwitchGLU
 
 NORM_EPS = 1e-6
 ABSORB_UP_TO = 8
@@ -194,21 +194,6 @@ class Attention(nn.Module):
         return out @ up_v.swapaxes(-1, -2)
 
 
-class Experts(nn.Module):
-    """The experts of a layer, each a gated MLP, stacked along the first axis."""
-
-    def __init__(self, args: ModelArgs) -> None:
-        super().__init__()
-        E, D, inner = args.n_experts, args.n_embd, args.expert_intermediate_size
-        self.gate_proj = ExpertLinear(E, D, inner, bias=args.bias)
-        self.up_proj = ExpertLinear(E, D, inner, bias=args.bias)
-        self.down_proj = ExpertLinear(E, inner, D, bias=args.bias)
-
-    def __call__(self, x: Any, chosen: Any) -> Any:
-        """x [N, D], chosen [N, K] -> [N, K, D]: row n through each of its experts."""
-        return gather_experts(x, chosen, self.gate_proj, self.up_proj, self.down_proj)
-
-
 class MoE(nn.Module):
     """Top-k experts by router logits plus bias, weighted by the softmax of just those; and the shared one."""
 
@@ -217,7 +202,7 @@ class MoE(nn.Module):
         self.top_k = args.n_experts_per_token
         self.router = nn.Linear(args.n_embd, args.n_experts, bias=False)
         self.expert_bias = mx.zeros((args.n_experts,))
-        self.experts = Experts(args)
+        self.experts = SwitchGLU(args.n_embd, args.expert_intermediate_size, args.n_experts, bias=args.bias)
         if args.use_shared_expert:
             self.shared_expert = GatedMLP(args.n_embd, args.shared_expert_intermediate_size, bias=args.bias)
 
