@@ -17,12 +17,13 @@ class ModelConfigError(UserError):
     """A config.json that describes no model we can build: which key, what was found, what is needed."""
 
 
-_NUMBERS: dict[str, tuple[type, ...]] = {
+_KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
     "bool": (bool,),
     "str": (str,),
-    "dict[str, Any]": (dict,),
+    "dict": (dict,),
+    "list": (list,),
     "list[float]": (list,),
     "None": (type(None),),
 }
@@ -30,7 +31,7 @@ _NUMBERS: dict[str, tuple[type, ...]] = {
 
 def _fits(value: object, annotation: str) -> bool:
     for part in annotation.split(" | "):
-        wanted = _NUMBERS[part]
+        wanted = _KINDS[part.partition("[")[0]]
         if isinstance(value, wanted) and (bool in wanted or not isinstance(value, bool)):
             return True
     return False

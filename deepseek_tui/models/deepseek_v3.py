@@ -1,8 +1,8 @@
 """DeepSeek-V3 (and V2): latent attention, routed experts, prediction layers.
 
-Sources: "DeepSeek-V2" (arXiv 2405.04434) for the attention, "DeepSeek-V3 Technical Report" (2412.19437) for the
-routing and multi-token prediction; numbers agree with transformers' DeepseekV3ForCausalLM. Modules are named as
-MLX model directories name them.
+Sources: "DeepSeek-V2" (arXiv 2405.04434) for the attention, "DeepSeek-V3 Technical Report" (2412.19437) for
+the routing and multi-token prediction; numbers agree with transformers' DeepseekV3ForCausalLM. Modules are
+named as MLX model directories name them.
 """
 
 from __future__ import annotations

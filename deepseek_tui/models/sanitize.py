@@ -22,7 +22,7 @@ def drop_tied_head(weights: dict[str, Any]) -> None:
 
 
 def stack_experts(weights: dict[str, Any], prefix: str, experts: int) -> None:
-    """experts.0..n-1 of a layer become one tensor switch_mlp, in place; where one is missing, none is moved."""
+    """A layer's experts.0..n-1 become one tensor switch_mlp, in place; where one is missing none is moved."""
     if experts > len(weights):
         return
     for projection in ("gate_proj", "up_proj", "down_proj"):
