@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tomli_w
 
@@ -34,12 +34,12 @@ class SettingsError(UserError):
 class Settings:
     """`model`: a path, the name of an installed model, "built-in", or None for the built-in one.
 
-    `theme` is the name of a Textual theme. `engine_command` starts the engine elsewhere
+    `theme` is the name of a theme, ours or one of Textual's. `engine_command` starts the engine elsewhere
     ("ssh mac deepseek-tui engine"). `keys` maps ids of actions to keys. `sampling` has only what is set here.
     """
 
     model: str | None = None
-    theme: str = "textual-dark"
+    theme: str = "deepseek-dark"
     system_prompt: str = ""
     context_policy: ContextPolicy = "roll"
     engine_command: str | None = None
@@ -151,7 +151,7 @@ _SAMPLING: dict[str, _Rule] = {
     "stop": _Rule("a text or a list of texts, none of them empty", _stops),
 }
 _KEY = _Rule('the name of a key in quotes, such as "ctrl+n"', _word)
-_TABLES: dict[Literal["sampling", "keys"], dict[str, _Rule] | None] = {"sampling": _SAMPLING, "keys": None}
+_TABLE = "a table, begun by a line [{}]"
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -187,6 +187,8 @@ def save_override(key: str, value: Any, path: Path | None = None) -> None:
         if problems:
             raise problems[0]
     target = body.setdefault(table, {}) if inside else body
+    if not isinstance(target, dict):
+        raise _wrong(file, table, target, _TABLE.format(table))
     target.pop(name if inside else key, None)
     if value is not None:
         target[name if inside else key] = list(value) if isinstance(value, tuple) else value
@@ -281,7 +283,7 @@ def _checked(body: dict[str, Any], file: Path, problems: list[SettingsError]) ->
             if isinstance(value, dict):
                 good[key] = _checked_table(key, value, file, problems)
             else:
-                problems.append(_wrong(file, key, value, f"a table, begun by a line [{key}]"))
+                problems.append(_wrong(file, key, value, _TABLE.format(key)))
         elif key in _TOP:
             _check(good, key, key, value, _TOP[key], file, problems)
         else:
