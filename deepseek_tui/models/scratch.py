@@ -209,7 +209,7 @@ class MoE(nn.Module):
     def __call__(self, x: Any) -> Any:
         rows = x.reshape(-1, x.shape[-1])
         logits = self.router(rows).astype(mx.float32) + self.expert_bias
-        chosen = mx.argpartition(-logits, kth=self.top_k - 1, axis=-1)[..., : self.top_k]
+        chosen = mx.argpartition(-mx.stop_gradient(logits), kth=self.top_k - 1, axis=-1)[..., : self.top_k]
         weights = mx.softmax(mx.take_along_axis(logits, chosen, axis=-1), axis=-1, precise=True)
         each = self.experts(rows, chosen)
         out = (each * weights[..., None].astype(each.dtype)).sum(axis=-2)
