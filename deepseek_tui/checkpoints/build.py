@@ -61,7 +61,7 @@ def build_model(
 
     `weights`: arrays by checkpoint name, as the architecture's `sanitize` takes them; quantized layers as
     `.weight`/`.scales`/`.biases` with `config["quantization"]` saying how. `dtype`: floating type wanted
-    (None: float32 on a CPU, as stored on a GPU). `quantized`: keep packed layers packed (None: on a GPU only).
+    (None: float32 on a CPU, as stored on a GPU). `quantized`: keep packed layers so (None: on a GPU only).
     `strict`: missing or unexpected tensors are errors. `path` is only named in messages and the result.
     Raises `CheckpointError` for missing, unexpected or misshapen tensors and for a config that will not do.
     """

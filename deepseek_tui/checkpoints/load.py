@@ -17,8 +17,8 @@ from deepseek_tui.checkpoints.sums import check_sums
 
 INDEX = "model.safetensors.index.json"
 PREDICTION = "mtp.safetensors"
-"""Prediction layers, in a file of their own: other readers of the directory refuse tensors they do not know."""
-ORIGINAL = ("state.pt", "best_deepseek_v3.pt")
+"""Prediction layers, in a file of their own: other readers of the directory refuse what they do not know."""
+_TORCH = (".pt", ".pth")
 _MAX_JSON = 64 << 20
 
 
@@ -42,7 +42,7 @@ def load_model(
     if adapter_path is not None:
         raise CheckpointError("Adapters cannot be loaded yet.", "Load the model without one.")
     if path.is_file():
-        return _load_file(path, lazy, on_progress, dtype, quantized)
+        return _load_file(path, lazy, on_progress, dtype)
     if not path.is_dir():
         raise CheckpointError(f"There is no model at {path}.", "Give the folder of a model, or a .gguf file.")
     with ThreadPoolExecutor(1) as pool:
@@ -62,20 +62,22 @@ def _first_cause(sums: Future[None], error: CheckpointError) -> CheckpointError:
     return damage if isinstance(damage, CheckpointError) else error
 
 
-def _load_file(
-    path: Path, lazy: bool, on_progress: Progress | None, dtype: Any | None, quantized: bool | None
-) -> LoadedModel:
+def _load_file(path: Path, lazy: bool, on_progress: Progress | None, dtype: Any | None) -> LoadedModel:
     if path.suffix.lower() == ".gguf":
         from deepseek_tui.checkpoints.gguf import load_gguf
 
-        return load_gguf(path, lazy=lazy, on_progress=on_progress, dtype=dtype, quantized=quantized)
+        return load_gguf(path, lazy=lazy, on_progress=on_progress, dtype=dtype)
+    if path.suffix.lower() in _TORCH:
+        from deepseek_tui.checkpoints.original import load_original
+
+        return load_original(path, lazy=lazy, on_progress=on_progress, dtype=dtype)
     raise CheckpointError(f"{path} is no model.", "Give the folder that holds config.json, or a .gguf file.")
 
 
 def _load_folder(
     path: Path, lazy: bool, on_progress: Progress | None, dtype: Any | None, quantized: bool | None
 ) -> LoadedModel:
-    if any((path / name).is_file() for name in ORIGINAL):
+    if not _weight_names(path) and any(file.suffix in _TORCH for file in path.iterdir()):
         from deepseek_tui.checkpoints.original import load_original
 
         return load_original(path, lazy=lazy, on_progress=on_progress, dtype=dtype)
@@ -144,10 +146,7 @@ def weight_files(folder: Path) -> dict[Path, set[str] | None]:
     if (folder / INDEX).is_file():
         files.update(_indexed(folder))
     else:
-        named = sorted(folder.glob("model*.safetensors"))
-        # The older layout: weights.safetensors, or weights.00.safetensors and so on.
-        older = [p for p in sorted(folder.glob("weights*.safetensors")) if _OLDER.fullmatch(p.name)]
-        files.update(dict.fromkeys(named or older))
+        files.update(dict.fromkeys(folder / name for name in _weight_names(folder)))
     if not files:
         raise CheckpointError(f"{folder} has no weights (model.safetensors).", "Fetch the model again.")
     if (folder / PREDICTION).is_file():
@@ -155,7 +154,11 @@ def weight_files(folder: Path) -> dict[Path, set[str] | None]:
     return files
 
 
-_OLDER = re.compile(r"weights(\.\d+)?\.safetensors")
+def _weight_names(folder: Path) -> list[str]:
+    names = sorted(path.name for path in folder.glob("*.safetensors"))
+    # The older layout: weights.safetensors, or weights.00.safetensors and so on.
+    older = [name for name in names if re.fullmatch(r"weights(\.\d+)?\.safetensors", name)]
+    return [name for name in names if name.startswith("model")] or older
 
 
 def _indexed(folder: Path) -> dict[Path, set[str] | None]:
