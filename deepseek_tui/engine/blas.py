@@ -116,6 +116,8 @@ def _has_cuda() -> bool:
         return False
     places = list(found.submodule_search_locations or []) if found else []
     library = any(list(Path(place, "lib").glob("libmlx*cuda*")) for place in places) or any(
-        True for d in importlib.metadata.distributions() if (d.name or "").startswith(("mlx-cuda", "mlx_cuda"))
+        True
+        for d in importlib.metadata.distributions()
+        if (d.name or "").startswith(("mlx-cuda", "mlx_cuda"))
     )
     return library and (Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists())

@@ -263,7 +263,7 @@ def _replace_concat(node: nodes.Node) -> None:
                 _replace_concat(child)
             if isinstance(child, nodes.Concat):
                 name = nodes.Name("__join", "load", lineno=child.lineno)
-                child = nodes.Call(name, child.nodes, [], None, None, lineno=child.lineno)  # noqa: PLW2901
+                child = nodes.Call(name, child.nodes, [], None, None, lineno=child.lineno)
             changed.append(child)
         setattr(node, field, changed if isinstance(value, list) else changed[0])
 
