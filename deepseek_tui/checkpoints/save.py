@@ -34,9 +34,9 @@ def save_model_dir(
 ) -> Path:
     """Writes `weights` (arrays by the model's own parameter names) and `config` as the directory `path`.
 
-    Prediction layers go to mtp.safetensors, which mlx-lm leaves alone. `files` (tokenizer, template, card) are
-    copied in. Everything is written beside `path` first and moved there at the end, so `path` never holds half
-    a model. Raises `CheckpointError` where it exists already (unless `replace`) or cannot be written.
+    Prediction layers go to mtp.safetensors, which mlx-lm leaves alone. `files` (tokenizer, template, card)
+    are copied in. Everything is written beside `path` first and moved there at the end, so `path` never holds
+    half a model. Raises `CheckpointError` where it exists already (unless `replace`) or cannot be written.
     """
     path = Path(path).expanduser().absolute()
     if not replace and path.exists() and not (path.is_dir() and not any(path.iterdir())):
