@@ -85,17 +85,11 @@ def ensure(path: Path) -> Path:
 
     Raises UserError when that cannot be done. An existing directory is left as it is.
     """
-    missing = []
-    here = path
     try:
-        while not here.is_dir():
-            missing.append(here)
-            here = here.parent
-            if here == here.parent:
-                break
-        for folder in reversed(missing):
-            # Another process may be making the same one.
-            folder.mkdir(mode=0o700, exist_ok=True)
+        for folder in (*reversed(path.parents), path):
+            if not folder.is_dir():
+                # Another process may be making the same one.
+                folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise _unusable("The directory", path, "made", error) from error
     return path
@@ -116,22 +110,21 @@ def atomic_write(path: Path, data: bytes) -> None:
     """
     target = Path(os.path.realpath(path))
     ensure(target.parent)
-    temporary = ""
     try:
         # mkstemp makes the file 0600; in the same folder, so that the replacement is one step.
         descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except BaseException as error:
-        if temporary:
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
-        if isinstance(error, OSError):
-            raise _unusable("The file", path, "written", error) from error
-        raise
+            raise
+    except OSError as error:
+        raise _unusable("The file", path, "written", error) from error
 
 
 def _unusable(kind: str, path: Path, verb: str, error: OSError) -> UserError:

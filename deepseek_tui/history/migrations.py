@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from deepseek_tui.history.transaction import transaction
+
 Step = Sequence[str]
 
 _FIRST: Step = (
@@ -27,13 +29,14 @@ _FIRST: Step = (
         head TEXT REFERENCES messages(id) ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED
     )
     """,
+    # No cascade from parent to child: SQLite follows a thousand levels at most, and conversations are longer.
     # `owner` names the process that writes a message in state 'streaming' (see owner.py).
     """
     CREATE TABLE messages (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL UNIQUE,
         conversation TEXT NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
-        parent TEXT REFERENCES messages(id) ON DELETE CASCADE,
+        parent TEXT REFERENCES messages(id) DEFERRABLE INITIALLY DEFERRED,
         role TEXT NOT NULL CHECK (role IN ('system', 'user', 'assistant')),
         text TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('complete', 'streaming', 'stopped', 'failed', 'length')),
@@ -72,16 +75,11 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[Step] = STEPS) -> No
             raise NewerFileError(f"version {version}, known are {len(steps)}")
         if version == len(steps):
             return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             if _version(connection) == version:
                 for statement in steps[version]:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {version + 1}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
 
 
 def _version(connection: sqlite3.Connection) -> int:

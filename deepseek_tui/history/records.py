@@ -76,6 +76,8 @@ def packed(value: Mapping[str, Any]) -> str:
 
 def unpacked(text: str) -> dict[str, Any]:
     """The dict in a column; a damaged one is empty rather than an error."""
+    if text == "{}":
+        return {}
     try:
         value = json.loads(text)
     except ValueError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deepseek_tui.history.records import MESSAGE_COLUMNS
+from deepseek_tui.history.transaction import transaction
 
 _TABLES = {
     "conversations": "id, title, created, updated, deleted, model, system_prompt, settings, head",
@@ -24,24 +25,23 @@ def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
     rows = _readable(damaged)
     conversations = {row[0]: row for row in rows["conversations"]}
     messages = {row[0]: row for row in rows["messages"]}
-    connection.execute("BEGIN IMMEDIATE")
+    kept = 0
     try:
-        for row in messages.values():
-            home, created = row[1], row[6]
-            if home not in conversations:
-                lost = (home, "Recovered conversation", created, created, None, "", "", "{}", None)
-                conversations[home] = lost
-        last = {row[1]: row[0] for row in messages.values()}
-        for identity, row in conversations.items():
-            head = row[8] if row[8] in messages else last.get(identity)
-            _insert(connection, "conversations", (*row[:8], head))
-        kept = 0
-        for row in messages.values():
-            parent = row[2] if row[2] in messages else None
-            kept += _insert(connection, "messages", (*row[:2], parent, *row[3:]))
-        connection.execute("COMMIT")
+        with transaction(connection):
+            for row in messages.values():
+                home, created = row[1], row[6]
+                if home not in conversations:
+                    lost = (home, "Recovered conversation", created, created, None, "", "", "{}", None)
+                    conversations[home] = lost
+            last = {row[1]: row[0] for row in messages.values()}
+            for identity, row in conversations.items():
+                head = row[8] if row[8] in messages else last.get(identity)
+                _insert(connection, "conversations", (*row[:8], head))
+            for row in messages.values():
+                parent = row[2] if row[2] in messages else None
+                kept += _insert(connection, "messages", (*row[:2], parent, *row[3:]))
     except sqlite3.Error:
-        connection.execute("ROLLBACK")
+        # The damaged file is kept, so what does not fit here is not lost.
         return 0
     return kept
 

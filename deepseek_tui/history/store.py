@@ -31,6 +31,7 @@ from deepseek_tui.history.records import (
     storable,
 )
 from deepseek_tui.history.title import title_from
+from deepseek_tui.history.transaction import transaction
 
 __all__ = ["HEAD", "Conversation", "HistoryError", "Message", "Role", "State", "Store"]
 
@@ -74,7 +75,7 @@ class Store:
             try:
                 self._connection.backup(copy._connection)
             except sqlite3.Error as error:
-                raise explain(error, self.path) from error
+                raise explain(error, self.location) from error
         return copy
 
     # --- conversations ---------------------------------------------------------------------------
@@ -254,8 +255,9 @@ class Store:
         """What the user said before, the newest first, each text once, deleted conversations left out."""
 
         def work(db: sqlite3.Connection) -> list[str]:
+            # CROSS JOIN keeps this order of tables, in which nothing has to be sorted.
             rows = db.execute(
-                "SELECT m.text FROM messages m JOIN conversations c ON c.id = m.conversation"
+                "SELECT m.text FROM messages m CROSS JOIN conversations c ON c.id = m.conversation"
                 " WHERE m.role = 'user' AND c.deleted IS NULL ORDER BY m.number DESC"
             )
             texts: dict[str, None] = {}
@@ -339,16 +341,8 @@ class Store:
         if durable:
             db.execute("PRAGMA synchronous = FULL")
         try:
-            db.execute(begin)
-            result = work(db)
-            db.execute("COMMIT")
-            return result
-        except BaseException:
-            # After some errors (a full disk) SQLite has rolled back by itself.
-            if db.in_transaction:
-                with contextlib.suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
-            raise
+            with transaction(db, begin):
+                return work(db)
         finally:
             if durable:
                 with contextlib.suppress(sqlite3.Error):

@@ -11,6 +11,7 @@ import pytest
 
 from deepseek_tui.history import file
 from deepseek_tui.history.errors import explain
+from deepseek_tui.history.salvage import salvage
 from deepseek_tui.history.store import HistoryError, Store
 
 PAGE = 4096
@@ -104,6 +105,15 @@ def test_messages_outlive_the_table_of_conversations(path: Path) -> None:
     store.close()
 
 
+def test_a_disk_too_full_to_take_anything_over(path: Path) -> None:
+    filled(path)
+    db = file.connect(None)
+    db.execute("PRAGMA max_page_count = 30")
+    assert salvage(path, db) == 0
+    assert db.execute("SELECT count(*) FROM conversations").fetchone() == (0,)
+    db.close()
+
+
 def test_damage_met_only_at_use_is_mended_then(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(path, 3, 4)
     monkeypatch.setattr(file, "CHECKED_BYTES", -1)
@@ -188,6 +198,7 @@ def test_a_disk_that_refuses_to_write(path: Path) -> None:
     code = """
 import resource, signal, sys
 from pathlib import Path
+from deepseek_tui.history.salvage import salvage
 from deepseek_tui.history.store import HistoryError, Store
 store = Store(Path(sys.argv[1]))
 c = store.create_conversation()

@@ -76,7 +76,8 @@ def test_a_reply_grows_in_place(store: Store, clock: Clock) -> None:
     updated = store.get(conversation).updated
     clock.now += 1
     store.update_message(reply.id, text="half")
-    assert store.path(conversation)[-1].text == "half"
+    store.update_message(reply.id, stats={"n": 1})
+    assert (store.path(conversation)[-1].text, store.path(conversation)[-1].stats) == ("half", {"n": 1})
     assert store.get(conversation).updated == updated, "a journal entry does not move it in the list"
     store.update_message(reply.id, text="whole", state="length", stats={"n": 2}, settings={"seed": 3})
     last = store.path(conversation)[-1]
@@ -197,6 +198,27 @@ def test_a_store_in_memory_for_when_there_is_no_disk() -> None:
     conversation = talk(store, "a", "b")
     assert shown(store, conversation) == ["a", "b"]
     store.close()
+
+
+def test_a_copy_in_memory_goes_on_without_the_file(store: Store) -> None:
+    conversation = talk(store, "a", "b")
+    copy = store.copy_in_memory()
+    store.close()
+    copy.add_message(conversation, "user", "c")
+    assert shown(copy, conversation) == ["a", "b", "c"]
+    assert copy.location is None
+    copy.close()
+    with pytest.raises(HistoryError, match=r"history\.db cannot be used"):
+        store.copy_in_memory()
+
+
+def test_a_conversation_of_thousands_of_messages_opens_and_goes(store: Store) -> None:
+    conversation = talk(store, *("x" for _ in range(2_500)))
+    assert len(store.path(conversation)) == 2_500
+    store.delete(conversation)
+    assert store.purge_deleted(0) == 1
+    assert store.conversations() == []
+    assert store._connection.execute("SELECT count(*) FROM messages").fetchone() == (0,)
 
 
 def test_a_closed_store_says_so(store: Store) -> None:

@@ -13,7 +13,7 @@ from deepseek_tui.text.sanitize import MAX_MARKS, Sanitizer, sanitize, sanitize_
 ESC = "\x1b"
 
 
-@pytest.mark.parametrize(
+CASES = pytest.mark.parametrize(
     ("raw", "shown"),
     [
         ("plain [red]text[/red] **bold**\n\ttab", "plain [red]text[/red] **bold**\n\ttab"),
@@ -34,8 +34,17 @@ ESC = "\x1b"
         ("\ud83d x \udc00", "\ufffd x \ufffd"),
     ],
 )
+
+
+@CASES
 def test_shown_as_text(raw: str, shown: str) -> None:
     assert sanitize(raw) == shown
+
+
+@CASES
+def test_and_so_when_it_comes_a_character_at_a_time(raw: str, shown: str) -> None:
+    sanitizer = Sanitizer()
+    assert "".join(map(sanitizer.feed, raw)) == shown
 
 
 @pytest.mark.parametrize(
