@@ -42,30 +42,28 @@ def convert_gguf(
 
 
 def _arrays(file: GGUFFile, plan: Layout, on_progress: Progress | None) -> Iterator[tuple[str, Any]]:
-    total = sum(info.nbytes for info in file.tensors.values())
+    total = sum(file.tensors[placement.source].nbytes for placement in plan.placements)
     done = 0
     for placement in plan.placements:
-        weights = _placed(file, placement, plan.config)
+        weights = _placed(file, placement)
         yield placement.target, weights.values
         if weights.scales is not None:
             stem = placement.target.removesuffix("weight")
             yield stem + "scales", weights.scales
             yield stem + "biases", weights.biases
-        done += sum(file.tensors[name].nbytes for name in placement.sources)
+        done += file.tensors[placement.source].nbytes
         if on_progress is not None:
             on_progress(done, total)
 
 
-def _placed(file: GGUFFile, placement: Placement, config: dict[str, Any]) -> Weights:
-    if placement.how == "kv_b":
-        return _joined(file, placement, config)
-    weights = read_weights(file, placement.sources[0], packed=placement.how != "plain")
+def _placed(file: GGUFFile, placement: Placement) -> Weights:
+    weights = read_weights(file, placement.source, packed=placement.how != "plain")
     if placement.how != "rotary":
         return weights
-    rows, heads = file.tensors[placement.sources[0]].shape[0], placement.heads
+    rows, heads = file.tensors[placement.source].shape[0], placement.heads
     if rows % (2 * heads):
         raise CheckpointError(
-            f"The tensor {placement.sources[0]} of {file.path} does not divide into {heads} heads."
+            f"The tensor {placement.source} of {file.path} does not divide into {heads} heads."
         )
 
     def halves(part: Any) -> Any:
@@ -75,16 +73,3 @@ def _placed(file: GGUFFile, placement: Placement, config: dict[str, Any]) -> Wei
         return mx.contiguous(pairs.swapaxes(1, 2).reshape(part.shape))
 
     return weights.map(halves)
-
-
-def _joined(file: GGUFFile, placement: Placement, config: dict[str, Any]) -> Weights:
-    """kv_b_proj [heads * (nope + v), rank] from k_b [heads, rank, nope] and v_b [heads, v, rank]."""
-    heads, rank = config["num_attention_heads"], config["kv_lora_rank"]
-    shapes = {"k": (heads, rank, config["qk_nope_head_dim"]), "v": (heads, config["v_head_dim"], rank)}
-    for name, wanted in zip(placement.sources, shapes.values(), strict=True):
-        if (found := file.tensors[name].shape) != wanted:
-            raise CheckpointError(
-                f"The tensor {name} of {file.path} has the shape {list(found)}, not {list(wanted)}."
-            )
-    k, v = (read_weights(file, name, packed=False).values for name in placement.sources)
-    return Weights(mx.concatenate([k.swapaxes(1, 2), v], axis=1).reshape(-1, rank))

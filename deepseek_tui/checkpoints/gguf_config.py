@@ -174,15 +174,22 @@ def _rope_scaling(reader: Reader) -> dict[str, Any] | None:
 def _llama3_scaling(reader: Reader, config: dict[str, Any]) -> dict[str, Any]:
     """Llama 3.1's scaling, of which the file keeps the resulting factor of every frequency.
 
-    The numbers that Meta published with the formula are tried, and must give the factors of the file.
+    The numbers that Meta published with the formula are tried for every likely original length, and must
+    give the factors of the file.
     """
-    factors = reader.file.raw("rope_freqs.weight").view(np.float32).ravel()
+    factors = reader.file.raw("rope_freqs.weight").view(np.uint8).ravel()
     half = config["head_dim"] // 2
-    if reader.file.tensors["rope_freqs.weight"].type_name == "F32" and factors.size == half:
-        scaling = {"factor": float(factors.max()), "low_freq_factor": 1.0, "high_freq_factor": 4.0}
-        scaling["original_max_position_embeddings"] = 8192
-        if np.allclose(llama3_factors(config["rope_theta"], half, scaling), factors, rtol=1e-4):
-            return {"rope_type": "llama3", **scaling}
+    if reader.file.tensors["rope_freqs.weight"].type_name == "F32" and factors.size == half * 4:
+        wanted = factors.view(np.float32).astype(np.float64)
+        for length in (8192, *(1 << power for power in range(5, 21))):
+            scaling = {
+                "factor": round(float(wanted.max()), 4),
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+            }
+            scaling["original_max_position_embeddings"] = length
+            if np.allclose(llama3_factors(config["rope_theta"], half, scaling), wanted, rtol=1e-4):
+                return {"rope_type": "llama3", **scaling}
     raise CheckpointError(
         f"{reader.file.path} scales its positions (rope_freqs.weight) in a way that is not known.",
         "Llama 3.1's way is supported.",

@@ -17,16 +17,16 @@ from deepseek_tui.checkpoints.gguf_config import Reader, deepseek_config, llama_
 from deepseek_tui.checkpoints.gguf_quants import GROUP_SIZE, PACKED_BITS
 from deepseek_tui.checkpoints.gguf_reader import GGUFFile
 
-How = Literal["packed", "plain", "rotary", "kv_b"]
-"""packed: as it lies; plain: dequantized; rotary: rows put back in halves; kv_b: joined from k_b and v_b."""
+How = Literal["packed", "plain", "rotary"]
+"""packed: as it lies; plain: dequantized; rotary: the rows of each head put back in halves."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """One parameter: its name, the tensors that it is made of, and how."""
+    """One parameter: its name, the tensor that it is made of, and how."""
 
     target: str
-    sources: tuple[str, ...]
+    source: str
     how: How = "packed"
     heads: int = 0
 
@@ -51,6 +51,8 @@ LATENT = {
     "attn_q_a_norm": "self_attn.q_a_layernorm", "attn_q_b": "self_attn.q_b_proj",
     "attn_kv_a_mqa": "self_attn.kv_a_proj_with_mqa",
     "attn_kv_a_norm": "self_attn.kv_a_layernorm", "attn_kv_b": "self_attn.kv_b_proj",
+    # The halves of kv_b_proj, as files for the compressed cache and MLX directories keep them.
+    "attn_k_b": "self_attn.embed_q", "attn_v_b": "self_attn.unembed_out",
     "attn_output": "self_attn.o_proj", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
     "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
     "ffn_gate_inp": "mlp.gate",
@@ -105,27 +107,21 @@ def _placements(
             continue
         outside, _, part = name.rpartition(".")
         if outside in OUTSIDE and part == "weight":
-            yield Placement(f"{OUTSIDE[outside]}.weight", (name,))
+            yield Placement(f"{OUTSIDE[outside]}.weight", name)
             continue
         match = BLOCK.fullmatch(name)
         if match is None:
             raise _unknown(file, name)
         prefix, kind, part = f"model.layers.{match[1]}.", match[2], match[3]
-        if kind in ("attn_k_b", "attn_v_b") and "attn_kv_b" in names and part == "weight":
-            pair = tuple(f"blk.{match[1]}.{half}.weight" for half in ("attn_k_b", "attn_v_b"))
-            if kind == "attn_k_b":
-                yield Placement(f"{prefix}self_attn.kv_b_proj.weight", pair, "kv_b")
-            if missing := [half for half in pair if half not in file.tensors]:
-                raise CheckpointError(f"{file.path} lacks the tensor {missing[0]}.")
-        elif kind == "exp_probs_b" and "ffn_gate_inp" in names:
-            yield Placement(f"{prefix}mlp.gate.e_score_correction_bias", (name,), "plain")
+        if kind == "exp_probs_b" and "ffn_gate_inp" in names:
+            yield Placement(f"{prefix}mlp.gate.e_score_correction_bias", name, "plain")
         elif kind not in names:
             raise _unknown(file, name)
         elif rotary and kind in heads:
-            yield Placement(f"{prefix}{names[kind]}.{part}", (name,), "rotary", heads[kind])
+            yield Placement(f"{prefix}{names[kind]}.{part}", name, "rotary", heads[kind])
         else:
             how: How = "plain" if kind in ("ffn_gate_inp", "attn_kv_b") else "packed"
-            yield Placement(f"{prefix}{names[kind]}.{part}", (name,), how)
+            yield Placement(f"{prefix}{names[kind]}.{part}", name, how)
 
 
 def _unknown(file: GGUFFile, name: str) -> CheckpointError:
@@ -139,7 +135,7 @@ def _add_quantization(file: GGUFFile, config: dict[str, Any], placements: tuple[
     """Says which modules stay quantized, in mlx-lm's words: one setting, and the modules that differ."""
     bits: dict[str, int] = {}
     for placement in placements:
-        info = file.tensors[placement.sources[0]]
+        info = file.tensors[placement.source]
         if placement.how in ("packed", "rotary") and len(info.shape) > 1 and info.type_name in PACKED_BITS:
             bits[placement.target.removesuffix(".weight")] = PACKED_BITS[info.type_name]
     if not bits:
