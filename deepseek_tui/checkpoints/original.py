@@ -7,7 +7,6 @@ beside it may confirm that and adds what they cannot tell, the number of experts
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,15 +17,16 @@ import numpy as np
 
 from deepseek_tui.checkpoints.build import LoadedModel, Progress, build_model
 from deepseek_tui.checkpoints.errors import CheckpointError
+from deepseek_tui.checkpoints.load import read_json
 from deepseek_tui.checkpoints.pickle_machine import Record
 from deepseek_tui.checkpoints.torch_pickle import TorchCheckpoint, TorchTensor
+from deepseek_tui.models.base import ModelConfigError
 from deepseek_tui.models.scratch import ModelArgs
 
 NAMES = ("best_deepseek_v3.pt", "state.pt")
 """File names looked for in a directory, before any other single .pt or .pth file."""
 
 DEFAULT_TOP_K = 2
-_MAX_CONFIG = 1 << 20
 _CONFIG_KEYS = ("config", "model_config", "model_args", "args", "hparams")
 _KEPT_KEYS = {"eos_token_id", "bos_token_id", "dropout"}
 _BUFFERS = (".causal_mask", ".rope.inv_freq")
@@ -88,7 +88,8 @@ def describe(checkpoint: TorchCheckpoint, n_experts_per_token: int | None = None
 
     Raises `CheckpointError`; see `load_original`.
     """
-    told = _read_config(checkpoint.path.parent / "config.json")
+    beside = checkpoint.path.parent / "config.json"
+    told = read_json(beside) if beside.is_file() else {}
     sizes = _sizes(checkpoint, told)
     for key, value in sizes.items():
         given = told.get(key, value)
@@ -107,7 +108,10 @@ def describe(checkpoint: TorchCheckpoint, n_experts_per_token: int | None = None
     known = {field.name for field in dataclasses.fields(ModelArgs)} | _KEPT_KEYS
     config = {key: value for key, value in told.items() if key in known}
     config.update(sizes, n_experts_per_token=top_k, model_type="scratch")
-    args = ModelArgs.from_dict(config)
+    try:
+        args = ModelArgs.from_dict(config)
+    except ModelConfigError as error:
+        raise CheckpointError(f"{checkpoint.path}: {error.message}", error.hint) from error
     _check_entries(checkpoint, args)
     _check_tied(checkpoint)
     frequencies = _frequencies(checkpoint, args)
@@ -142,22 +146,6 @@ def read_array(checkpoint: TorchCheckpoint, name: str) -> Any:
         values = values.astype(np.float32)
     array = mx.array(values)
     return array.view(mx.bfloat16) if tensor.dtype == "bfloat16" else array
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_CONFIG:
-            raise CheckpointError(f"{path} is larger than any configuration.")
-        config = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not valid JSON.", "Correct or remove it.") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path} is not a JSON object.", "Correct or remove it.")
-    return config
 
 
 def _embedded_config(extra: dict[Any, Any]) -> dict[Any, Any]:

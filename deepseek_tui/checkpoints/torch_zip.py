@@ -35,13 +35,15 @@ class Entry:
     start: int
     size: int
     crc: int
+    is_plain: bool
+    """Neither compressed nor encrypted; only such entries are read."""
 
 
 class TorchZip:
     """The entries of a zip file by name, and their bytes without a copy.
 
-    Raises `CheckpointError` for anything that torch.save would not have written: compressed, encrypted or
-    overlapping entries, names that leave the archive, directories that do not fit the file.
+    Raises `CheckpointError` for anything that torch.save would not have written: overlapping entries, names
+    that leave the archive, directories that do not fit the file, and for reading a compressed entry.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,6 +81,11 @@ class TorchZip:
 
     def view(self, entry: Entry) -> memoryview:
         """The bytes of an entry in place, checked against its checksum the first time; release it soon."""
+        if not entry.is_plain:
+            raise CheckpointError(
+                f"{self.path} holds {entry.name} compressed or encrypted, which torch.save never does.",
+                "Save the checkpoint again with torch.save.",
+            )
         part = memoryview(self._map)[entry.start : entry.start + entry.size]
         if entry.name not in self._checked:
             if zlib.crc32(part) != entry.crc:
@@ -135,19 +142,14 @@ class TorchZip:
         if size == _FULL32 or packed == _FULL32 or header == _FULL32:
             size, packed, header = self._wide_sizes(extra, size, packed, header)
         name = self._entry_name(raw)
-        if flags & 1 or method != 0 or packed != size:
-            raise CheckpointError(
-                f"{self.path} holds {name} compressed or encrypted, which torch.save never does.",
-                "Save the checkpoint again with torch.save.",
-            )
         if name in self.entries:
             raise self._damaged(f"it holds {name} twice")
         *_, local_name_size, local_extra_size = self._unpack(_LOCAL, header, b"PK\x03\x04")
         body = header + _LOCAL.size
         start = body + local_name_size + local_extra_size
-        if self._map[body : body + local_name_size] != raw or start + size > limit:
+        if self._map[body : body + local_name_size] != raw or start + packed > limit:
             raise self._damaged(f"its directory and its entry {name} disagree")
-        self.entries[name] = Entry(name, start, size, crc)
+        self.entries[name] = Entry(name, start, packed, crc, method == 0 and packed == size and not flags & 1)
         return at + name_size + extra_size + note_size
 
     def _wide_sizes(self, extra: bytes, size: int, packed: int, header: int) -> tuple[int, int, int]:

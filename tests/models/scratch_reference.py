@@ -116,7 +116,7 @@ class Reference:
         return self._norm("ln_f", x)
 
     def logits(self, hidden: Array) -> Array:
-        return hidden @ self.w["wte.weight"].T
+        return np.asarray(hidden @ self.w["wte.weight"].T)
 
     def predict(self, hidden: Array, embedded: Array, depth: int) -> Array:
         head = f"mtp_heads.{depth - 1}"
@@ -138,7 +138,7 @@ class Reference:
         return ids[len(prompt) :]
 
     def _norm(self, name: str, x: Array) -> Array:
-        rms = np.sqrt((x * x).mean(-1, keepdims=True))
+        rms: Array = np.sqrt((x * x).mean(-1, keepdims=True))
         return self.w[f"{name}.weight"] * x / (rms + 1e-6)
 
     def _linear(self, name: str, x: Array) -> Array:
@@ -191,4 +191,4 @@ class Reference:
 
 def _softmax(x: Any) -> Array:
     e: Array = np.exp(x - x.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
+    return np.asarray(e / e.sum(-1, keepdims=True))

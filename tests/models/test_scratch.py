@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def model() -> Any:
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, Any]:
-    return dict(mx.load(str(FIXTURE / "reference.safetensors")))
+    arrays: Any = mx.load(str(FIXTURE / "reference.safetensors"))
+    return dict(arrays)
 
 
 def far(a: Any, b: Any) -> float:
@@ -121,7 +123,7 @@ def test_the_prediction_head_is_the_original_one(model: Any, expected: dict[str,
         model.mtp(hidden[:, i : i + size], following[:, i : i + size], cache=cache)
         for i in range(0, 23, size)
     ]
-    out, logits = (mx.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+    out, logits = (mx.concatenate(list(part), axis=1) for part in zip(*parts, strict=True))
     assert far(out[0], expected["mtp1_hidden_0"]) < HEAD
     assert far(logits[0], expected["mtp1_logits_0"]) < HEAD
 
@@ -173,8 +175,8 @@ def test_variants_agree_with_a_second_implementation(variant: str) -> None:
     assert far(model.hidden(tokens)[0], hidden) < MAIN
     assert far(model(tokens)[0], logits) < MAIN
     for size in (1, 7, 11):
-        cache = model.make_cache()
-        assert far(in_chunks(lambda part, cache=cache: model(part, cache), tokens, size)[0], logits) < MAIN
+        fed = in_chunks(partial(model, cache=model.make_cache()), tokens, size)
+        assert far(fed[0], logits) < MAIN
     current = model.hidden(tokens)
     for depth in range(1, options.mtp_num_heads + 1):
         hidden = reference.predict(hidden, reference.embed_ahead(ids, depth), depth)
