@@ -1,8 +1,8 @@
 """Puts a fast BLAS under MLX on Linux CPUs.
 
 The CPU build of MLX brings a reference BLAS. The dynamic linker gives a symbol to whichever library of the
-process defines it first, so Intel's MKL, loaded with RTLD_GLOBAL before `mlx.core`, answers MLX's cblas calls:
-5 times faster for one row (decoding), 50 times for a prompt, at a cost of about 25 MB.
+process defines it first, so Intel's MKL, loaded with RTLD_GLOBAL before `mlx.core`, answers MLX's cblas
+calls: 5 times faster for one row (decoding), 50 times for a prompt, at a cost of about 25 MB.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ def _choose() -> str:
 
 
 def _load(path: Path) -> str:
-    # Several threads only through TBB: its layer is the one that also spreads a single row over cores, and its
-    # threads sleep when idle. MKL opens the layer by name, which succeeds if TBB is in the process already.
+    # Several threads only through TBB: its layer is the one that also spreads a single row over cores, and
+    # its threads sleep when idle. MKL opens the layer by name, which succeeds if TBB is in the process
+    # already.
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     layer = os.environ.get("MKL_THREADING_LAYER", "")
     if not layer:

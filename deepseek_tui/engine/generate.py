@@ -34,10 +34,10 @@ class GenerationResponse:
     """One token of a reply.
 
     `text`: what became readable with it, perhaps nothing. `logprobs` [V]: log-probabilities it was chosen
-    from (computed when used). `from_draft`: whether a draft proposed it. `prompt_tokens`: ids prefilled for this
-    reply, `prompt_tps` per second; `generation_tokens`: ids made so far, an end-of-turn id included;
-    `generation_tps`: per second, from the first one on. `peak_memory`: gigabytes. `finish_reason`: None but in
-    the last one: "stop" (the model ended, or a stop string), "length", "cancelled".
+    from (computed when used). `from_draft`: whether a draft proposed it. `prompt_tokens`: ids prefilled for
+    this reply, `prompt_tps` per second; `generation_tokens`: ids made so far, an end-of-turn id included;
+    `generation_tps`: per second, from the first one on. `peak_memory`: gigabytes. `finish_reason`: None but
+    in the last one: "stop" (the model ended, or a stop string), "length", "cancelled".
     """
 
     text: str
@@ -55,7 +55,8 @@ class GenerationResponse:
 def default_prefill_step(model: Any) -> int:
     """Prompt tokens per chunk: about a tenth of a second of work on a CPU, so that a cancel is heard soon.
 
-    It depends on the model alone, not on the clock: other chunks give other roundings, and a seed is to repeat.
+    It depends on the model alone, not on the clock: other chunks give other roundings, and a seed is to
+    repeat.
     """
     if on_gpu():
         return 512
@@ -75,11 +76,13 @@ def decode_tokens(
     prompt_progress_callback: Callable[[int, int], None] | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> Iterator[tuple[int, Any]]:
-    """Yields (id, logprobs [V], computed when used), at most `max_tokens` (-1: no bound). Ends when cancelled.
+    """Yields (id, logprobs [V], computed when used), at most `max_tokens` (-1: no bound). Ends when
+    cancelled.
 
     `prompt`: ids that follow those in `prompt_cache`, at least one. When the iterator ends or is closed, the
-    cache holds what it held, the prompt, and every id yielded but the last; a prefill that was cancelled leaves
-    the chunks it finished; a model whose window slid is left with an empty cache. `cache.offset` counts it.
+    cache holds what it held, the prompt, and every id yielded but the last; a prefill that was cancelled
+    leaves the chunks it finished; a model whose window slid is left with an empty cache. `cache.offset`
+    counts it.
     """
     decoder = _Decoder(
         model,
@@ -151,13 +154,13 @@ class _Decoder:
         # Python. On a CPU the two would only fight for the same cores.
         ahead = on_gpu() and not self._window
         token, logprobs = self._step(self._next)
-        mx.async_eval(token)
+        mx.async_eval(token)  # type: ignore[no-untyped-call]  # untyped in mlx
         while True:
             more = self._yielded + 1 != max_tokens
             queued = None
             if ahead and more:
                 queued = self._step(token)
-                mx.async_eval(queued[0])
+                mx.async_eval(queued[0])  # type: ignore[no-untyped-call]  # untyped in mlx
             self._yielded += 1
             yield int(token.item()), logprobs
             if not more or self._cancelled():
@@ -192,13 +195,14 @@ class _Decoder:
 
     def _feed(self, token: Any) -> Any:
         """What goes into the model: the newest id, or the last `window` of them where they no longer fit."""
-        if (self._window and self._held + 1 > self._window) or self._slid:
-            self._slid = True
-            for cache in self._cache:
-                cache.trim(cache.offset)
-            return self._seen[-self._window :]
-        self._held += 1
-        return token
+        window = self._window
+        if window is None or (self._held < window and not self._slid):
+            self._held += 1
+            return token
+        self._slid = True
+        for cache in self._cache:
+            cache.trim(cache.offset)
+        return self._seen[-window:]
 
 
 def _offset(cache: list[Any]) -> int:
@@ -236,13 +240,13 @@ def stream_generate(
 ) -> Iterator[GenerationResponse]:
     """Yields the reply to `prompt` token by token; the last response bears a `finish_reason`.
 
-    `prompt`: text, in which control tokens are meant and the bos token is added where the tokenizer does so, or
-    ids (a list or a 1-D mx.array). `tokenizer`: None for ids only, the texts are empty then. `max_tokens`: -1
-    for no bound. `sampler`: the most likely token if None. `stop`: strings that end the reply and are not part
-    of its text. `eos_token_ids`: in place of the tokenizer's. `should_cancel` is asked before each chunk of the
-    prompt and after each token; a reply cancelled while it decodes ends with one more response, "cancelled",
-    that repeats the last token. `prompt_cache`: see `decode_tokens`. Raises GenerateError for an empty prompt
-    or max_tokens of 0.
+    `prompt`: text, in which control tokens are meant and the bos token is added where the tokenizer does so,
+    or ids (a list or a 1-D mx.array). `tokenizer`: None for ids only, the texts are empty then. `max_tokens`:
+    -1 for no bound. `sampler`: the most likely token if None. `stop`: strings that end the reply and are not
+    part of its text. `eos_token_ids`: in place of the tokenizer's. `should_cancel` is asked before each chunk
+    of the prompt and after each token; a reply cancelled while it decodes ends with one more response,
+    "cancelled", that repeats the last token. `prompt_cache`: see `decode_tokens`. Raises GenerateError for an
+    empty prompt or max_tokens of 0.
     """
     ids = _prompt_ids(tokenizer, prompt)
     if max_tokens == 0 or max_tokens < -1:
@@ -274,7 +278,8 @@ def _prompt_ids(tokenizer: Tokenizer | None, prompt: Any) -> list[int]:
             raise GenerateError("This model has no tokenizer.", "Give the prompt as token ids.")
         ids = tokenizer.encode_prompt(prompt)
     else:
-        ids = [int(i) for i in (prompt.tolist() if isinstance(prompt, mx.array) else prompt)]
+        given: Any = prompt.tolist() if isinstance(prompt, mx.array) else prompt
+        ids = [int(i) for i in given]
     if not ids:
         raise GenerateError("The prompt is empty.", "Give at least one token.")
     return ids
@@ -304,7 +309,7 @@ def _responses(
         )
 
     with contextlib.closing(tokens):  # type: ignore[type-var]  # it is a generator
-        for token, logprobs in tokens:
+        for token, logprobs in tokens:  # noqa: B007  # both go into the response
             count += 1
             first = first or time.perf_counter()
             if token in ends:

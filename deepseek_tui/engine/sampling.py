@@ -73,8 +73,8 @@ class Sampler:
     def _from_candidates(self, logits: Any) -> Any | None:
         """The same draw among the most likely tokens only, None where that could leave one out.
 
-        Sorting a vocabulary for top_p is a tenth of a decode step of a small model on a CPU, and far less on a
-        GPU, where the question whether the candidates suffice would cost more: it waits for the logits.
+        Sorting a vocabulary for top_p is a tenth of a decode step of a small model on a CPU, and far less on
+        a GPU, where the question whether the candidates suffice would cost more: it waits for the logits.
         """
         wide = logits.shape[-1] >= 4 * _CANDIDATES and self._keep < _CANDIDATES
         if not wide or not (self._top_p or self._min_p) or mx.default_device() != mx.cpu:

@@ -40,11 +40,11 @@ class TemplateError(UserError):
     """A chat template that cannot be used, or that refuses the conversation it was given."""
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """Raised by `raise_exception` in a template: the message is its author's."""
 
 
-class _TooMuch(Exception):
+class _TooMuchError(Exception):
     """The template passed a bound; the message says which."""
 
 
@@ -69,7 +69,7 @@ class _Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
         elif operator == "%":
             _check_format(left)
         elif _size(left) + _size(right) > SIZE:
-            raise _TooMuch("makes too long a text")
+            raise _TooMuchError("makes too long a text")
         return super().call_binop(context, operator, left, right)
 
     def call(self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
@@ -84,40 +84,40 @@ def _size(value: Any) -> int:
 
 def _checked(value: Any) -> Any:
     if _size(value) > SIZE:
-        raise _TooMuch("makes too long a text")
+        raise _TooMuchError("makes too long a text")
     return value
 
 
 def _check_product(left: Any, right: Any) -> None:
     for value, times in ((left, right), (right, left)):
         if isinstance(times, int) and _size(value) * times > SIZE:
-            raise _TooMuch("makes too long a text")
+            raise _TooMuchError("makes too long a text")
     if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > 4096:
-        raise _TooMuch("makes too large a number")
+        raise _TooMuchError("makes too large a number")
 
 
 def _check_power(left: Any, right: Any) -> None:
     if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > 4096:
-        raise _TooMuch("makes too large a number")
+        raise _TooMuchError("makes too large a number")
 
 
 def _check_format(value: Any) -> None:
     if isinstance(value, str) and _WIDTH.search(value):
-        raise _TooMuch("pads a text too far")
+        raise _TooMuchError("pads a text too far")
 
 
 def _check_call(name: str, owner: Any, args: list[Any]) -> None:
     """Bounds what a method or filter can make of its arguments before it makes it."""
-    if not isinstance(owner, (str, bytes)):
+    if not isinstance(owner, str):
         return
     if any(isinstance(value, int) and value > SIZE for value in args):
-        raise _TooMuch("pads a text too far")
+        raise _TooMuchError("pads a text too far")
     if name in {"format", "format_map"}:
         _check_format(owner)
-    if name == "replace" and len(args) > 1 and owner.count(args[0] or "") * _size(args[1]) > SIZE:
-        raise _TooMuch("makes too long a text")
+    if name == "replace" and len(args) > 1 and owner.count(str(args[0])) * _size(args[1]) > SIZE:
+        raise _TooMuchError("makes too long a text")
     if name == "join" and args and len(owner) * _size(args[0]) > SIZE:
-        raise _TooMuch("makes too long a text")
+        raise _TooMuchError("makes too long a text")
 
 
 def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,12 +127,12 @@ def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def filtered(*args: Any, **kwargs: Any) -> Any:
         values = [*args, *kwargs.values()]
         if any(isinstance(value, int) and value > SIZE for value in values[1:]):
-            raise _TooMuch("pads a text too far")
+            raise _TooMuchError("pads a text too far")
         texts = [value for value in values if isinstance(value, str)]
         if texts:
             _check_call(name, texts[0], values[values.index(texts[0]) + 1 :])
         if name == "join" and texts and any(_size(v) * len(texts[-1]) > SIZE for v in values):
-            raise _TooMuch("makes too long a text")
+            raise _TooMuchError("makes too long a text")
         return _checked(function(*args, **kwargs))
 
     return filtered
@@ -152,7 +152,7 @@ def _tojson(
 
 
 def _raise(message: str) -> None:
-    raise _Refused(message)
+    raise _RefusedError(message)
 
 
 def _strftime_now(form: str) -> str:
@@ -173,7 +173,7 @@ def _join(*parts: Any) -> str:
     """What `~` does, with a bound."""
     texts = [str(part) for part in parts]
     if sum(map(len, texts)) > SIZE:
-        raise _TooMuch("makes too long a text")
+        raise _TooMuchError("makes too long a text")
     return "".join(texts)
 
 
@@ -278,11 +278,11 @@ def _run(template: jinja2.Template, variables: dict[str, Any]) -> str:
             parts.append(part)
             total += len(part)
             if total > SIZE:
-                raise _TooMuch("makes too long a text")
-    except _Refused as error:
+                raise _TooMuchError("makes too long a text")
+    except _RefusedError as error:
         raise TemplateError(f"The model's chat template refuses this conversation: {error}") from error
-    except (_TooMuch, MemoryError, RecursionError) as error:
-        what = str(error) if isinstance(error, _TooMuch) else "needs too much memory"
+    except (_TooMuchError, MemoryError, RecursionError) as error:
+        what = str(error) if isinstance(error, _TooMuchError) else "needs too much memory"
         raise TemplateError(f"The chat template {what}.", "Use another template or model.") from error
     except Exception as error:  # a stranger's program may fail in any way
         line = _line(error)
@@ -298,9 +298,9 @@ def _run(template: jinja2.Template, variables: dict[str, Any]) -> str:
 def _clock(deadline: float) -> Callable[[FrameType, str, Any], Any]:
     """A trace function that ends the template at `deadline`, line by line of its own code only."""
 
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+    def trace(frame: FrameType, _event: str, _argument: Any) -> Any:
         if time.monotonic() > deadline:
-            raise _TooMuch(f"ran for more than {SECONDS:g} seconds")
+            raise _TooMuchError(f"ran for more than {SECONDS:g} seconds")
         return trace if frame.f_code.co_filename == _NAME else None
 
     return trace

@@ -1,13 +1,13 @@
 """Chat templates: from messages to the ids a model was trained to see.
 
-A template is a Jinja program by a stranger, so it runs in Jinja's immutable sandbox with bounds on time and size
-(`engine/sandbox.py`). What people and models wrote can never become a control token. Templates also look into contents
-(they strip them, or split off `<think>...</think>`), so contents are rendered as they are; only text in them that
-looks like a control token is treated, in one of two ways:
+A template is a Jinja program by a stranger, so it runs in Jinja's immutable sandbox with bounds on time and
+size (`engine/sandbox.py`). What people and models wrote can never become a control token. Templates also look
+into contents (they strip them, or split off `<think>...</think>`), so contents are rendered as they are; only
+text in them that looks like a control token is treated, in one of two ways:
 
 - a token that the template itself never looks for is broken by a random mark, taken out after rendering;
-- a token that the template does look for is left alone, and it is the template's own copies that are written as
-  random names instead.
+- a token that the template does look for is left alone, and it is the template's own copies that are written
+  as random names instead.
 
 Afterwards each control token in the result is known to be the template's or the content's, and the whole is
 encoded at once, so that merges across the seams are what they are without any of this.
@@ -42,7 +42,8 @@ def render(
 
     `add_generation_prompt`: end where the model is to reply. `continue_final_message`: end inside the last
     message, an unfinished reply that the model is to carry on. `options`: variables for the template, such as
-    `enable_thinking`. Raises TemplateError: no template, one that is broken, refuses these messages, or runs on.
+    `enable_thinking`. Raises TemplateError: no template, one that is broken, refuses these messages, or runs
+    on.
     """
     pieces = _Renderer(tokenizer, template, options).pieces(
         messages, add_generation_prompt=add_generation_prompt, continue_final=continue_final_message
@@ -96,7 +97,8 @@ class _Renderer:
     def pieces(
         self, messages: Sequence[ChatMessage], *, add_generation_prompt: bool, continue_final: bool
     ) -> list[str | int]:
-        """Text and control ids in order; one `_Trusted` where no message holds anything like a control token."""
+        """Text and control ids in order; one `_Trusted` where no message holds anything like a control
+        token."""
         tail = ""
         if continue_final:
             if not messages or messages[-1].role != "assistant":

@@ -11,7 +11,7 @@ import functools
 import json
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from deepseek_tui.errors import UserError
 
 _BRACKETED = re.compile(r"[<\[{|｜].*[>\]}|｜]", re.DOTALL)
 _HELD_TOKENS = 8
+_ROLES = ("bos", "eos", "pad", "unk")
 
 
 class TokenizerError(UserError):
@@ -60,11 +61,7 @@ class Tokenizer:
         self._tokenizer = _parse(definition, path)
         config = config or {}
         self.control_tokens = self._controls()
-        names = {
-            name: _token_text(config.get(name))
-            for name in ("bos", "eos", "pad", "unk")
-            for name in [f"{name}_token"]
-        }
+        names = {f"{role}_token": _token_text(config.get(f"{role}_token")) for role in _ROLES}
         self.bos_token: str | None = names["bos_token"]
         self.eos_token: str | None = names["eos_token"]
         self.pad_token: str | None = names["pad_token"]
@@ -282,53 +279,77 @@ def _parse(definition: str, path: Path | None) -> tokenizers.Tokenizer:
 # --- files ---
 
 
-def load_tokenizer(folder: str | Path) -> Tokenizer | None:
-    """The tokenizer of a model directory, None where it holds no tokenizer.json.
+def load_tokenizer(path: str | Path) -> Tokenizer | None:
+    """The tokenizer of a model directory or .gguf file, None where there is no tokenizer.json.
 
     Read beside it, each optional: tokenizer_config.json and special_tokens_map.json (token names, template),
     generation_config.json and config.json (end and beginning ids), chat_template.jinja / .json.
     Raises TokenizerError for a file that is broken.
     """
-    folder = Path(folder)
-    path = folder / "tokenizer.json"
-    if not path.exists():
+    path = Path(path).expanduser()
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        from deepseek_tui.checkpoints.gguf_reader import GGUFFile
+        from deepseek_tui.checkpoints.gguf_tokenizer import tokenizer_files_of
+
+        return _from_files(path, tokenizer_files_of(GGUFFile(path)))
+    folder = path.parent if path.is_file() else path
+    found = {}
+    for file in (*(folder / name for name in _FILES), *sorted((folder / _MORE_TEMPLATES).glob("*.jinja"))):
+        if file.exists():
+            found[file.relative_to(folder).as_posix()] = _read_text(file)
+    return _from_files(folder, found)
+
+
+_MORE_TEMPLATES = "additional_chat_templates"
+_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "config.json",
+    "generation_config.json",
+    "chat_template.json",
+    "chat_template.jinja",
+)
+
+
+def _from_files(origin: Path, files: Mapping[str, str]) -> Tokenizer | None:
+    """`files`: name -> contents. `origin` is what messages name."""
+    if "tokenizer.json" not in files:
         return None
-    config = {
-        **_read_json(folder / "special_tokens_map.json"),
-        **_read_json(folder / "tokenizer_config.json"),
-    }
-    model, generation = _read_json(folder / "config.json"), _read_json(folder / "generation_config.json")
-    ends = [*_ids(generation.get("eos_token_id")), *_ids(model.get("eos_token_id"))]
-    begins = [*_ids(generation.get("bos_token_id")), *_ids(model.get("bos_token_id"))]
+    bodies = {name: _json(origin / name, text) for name, text in files.items() if name in _FILES[1:6]}
+    config = {**bodies.get("special_tokens_map.json", {}), **bodies.get("tokenizer_config.json", {})}
+    places = [bodies.get(name, {}) for name in ("generation_config.json", "config.json")]
+    begins = [i for place in places for i in _ids(place.get("bos_token_id"))]
     return Tokenizer(
-        _read_text(path),
+        files["tokenizer.json"],
         config=config,
-        eos_token_ids=ends,
+        eos_token_ids=[i for place in places for i in _ids(place.get("eos_token_id"))],
         bos_token_id=begins[0] if begins else None,
-        chat_templates=_templates(folder, config),
-        path=path,
+        chat_templates=_templates(files, config, bodies.get("chat_template.json", {})),
+        path=origin / "tokenizer.json",
     )
 
 
-def _templates(folder: Path, config: dict[str, Any]) -> dict[str, str]:
+def _templates(files: Mapping[str, str], *sources: Mapping[str, Any]) -> dict[str, str]:
     """Named templates; a file of its own goes before tokenizer_config.json, as transformers has it."""
     found: dict[str, str] = {}
-    value = config.get("chat_template")
-    for source in (value, _read_json(folder / "chat_template.json").get("chat_template")):
-        if isinstance(source, str):
-            found["default"] = source
-        elif isinstance(source, dict):
-            found.update({k: v for k, v in source.items() if isinstance(v, str)})
-        elif isinstance(source, list):
-            entries = [entry for entry in source if isinstance(entry, dict)]
+    for source in sources:
+        value = source.get("chat_template")
+        if isinstance(value, str):
+            found["default"] = value
+        elif isinstance(value, dict):
+            found.update({k: v for k, v in value.items() if isinstance(v, str)})
+        elif isinstance(value, list):
+            entries = [entry for entry in value if isinstance(entry, dict)]
             found.update(
-                {str(e["name"]): e["template"] for e in entries if isinstance(e.get("template"), str)}
+                {str(e.get("name")): e["template"] for e in entries if isinstance(e.get("template"), str)}
             )
-    for file in sorted((folder / "additional_chat_templates").glob("*.jinja")):
-        found[file.stem] = _read_text(file)
-    if (folder / "chat_template.jinja").exists():
-        found["default"] = _read_text(folder / "chat_template.jinja")
-    if found and "default" not in found and len(found) == 1:
+    for name, text in files.items():
+        if name.startswith(_MORE_TEMPLATES):
+            found[Path(name).stem] = text
+    if "chat_template.jinja" in files:
+        found["default"] = files["chat_template.jinja"]
+    if len(found) == 1:
         found["default"] = next(iter(found.values()))
     return found
 
@@ -347,11 +368,9 @@ def _read_text(path: Path) -> str:
         raise TokenizerError(f"{path} cannot be read ({reason}).", "Fetch the model again.") from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
+def _json(path: Path, text: str) -> dict[str, Any]:
     try:
-        body = json.loads(_read_text(path))
+        body = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TokenizerError(f"{path} is not valid JSON ({error}).", "Fetch the model again.") from error
     return body if isinstance(body, dict) else {}
