@@ -44,7 +44,7 @@ def _started(pid: int) -> str:
         return "" if fields[0] in (b"Z", b"X") else f"{boot}:{fields[19].decode()}"
     try:
         answer = subprocess.run(
-            ["ps", "-o", "lstart=", "-p", str(pid)],
+            ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
             capture_output=True,
             text=True,
             timeout=5,
@@ -53,4 +53,6 @@ def _started(pid: int) -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return " ".join(answer.stdout.split())
+    state, *started = answer.stdout.split() or ["Z"]
+    # Ended, though its parent has not looked yet.
+    return "" if state.startswith("Z") else " ".join(started)
