@@ -1,8 +1,9 @@
 """The chat log: the messages of a conversation, scrolled as one text.
 
-Messages are lines, not widgets. Only those near the screen are laid out; the others have an estimated height until
-they come near, and what is on the screen stays in its place when an estimate is corrected. So a conversation of
-thousands of messages opens as fast as a short one, and a token of a streaming reply repaints the line it is on.
+Messages are lines, not widgets. Only those near the screen are laid out; the others have an estimated height
+until they come near, and what is on the screen stays in its place when an estimate is corrected. So a
+conversation of thousands of messages opens as fast as a short one, and a token of a streaming reply repaints the
+line it is on.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ STYLES = (
     "label-user",
     "label-assistant",
     "label-system",
-    "label-error",
     "system",
     "notice",
     "error",
@@ -96,7 +96,7 @@ class ChatLog(ScrollView, can_focus=True):
     ChatLog {
         width: 1fr;
         height: 1fr;
-        padding: 0 1;
+        padding: 0 0 0 1;
         overflow-x: hidden;
         overflow-y: scroll;
         scrollbar-size-vertical: 1;
@@ -108,7 +108,6 @@ class ChatLog(ScrollView, can_focus=True):
     ChatLog > .chat-log--label-user { color: $text-primary; background: $surface; text-style: bold; }
     ChatLog > .chat-log--label-assistant { color: $text-success; text-style: bold; }
     ChatLog > .chat-log--label-system { color: $foreground-muted; text-style: bold; }
-    ChatLog > .chat-log--label-error { color: $text-error; text-style: bold; }
     ChatLog > .chat-log--system { color: $foreground-muted; }
     ChatLog > .chat-log--notice { color: $foreground-muted; text-style: italic; }
     ChatLog > .chat-log--error { color: $text-error; }
@@ -138,6 +137,16 @@ class ChatLog(ScrollView, can_focus=True):
     ChatLog > .chat-log--code-name { color: $text-primary; }
     ChatLog > .chat-log--code-builtin { color: $text-secondary; }
     ChatLog > .chat-log--code-deleted { color: $text-error; }
+    ChatLog:ansi > .chat-log--system,
+    ChatLog:ansi > .chat-log--notice,
+    ChatLog:ansi > .chat-log--heading-mark,
+    ChatLog:ansi > .chat-log--url,
+    ChatLog:ansi > .chat-log--quote-bar,
+    ChatLog:ansi > .chat-log--rule,
+    ChatLog:ansi > .chat-log--table-rule,
+    ChatLog:ansi > .chat-log--code-bar,
+    ChatLog:ansi > .chat-log--code-label,
+    ChatLog:ansi > .chat-log--code-comment { text-style: dim; }
     """
 
     following: reactive[bool] = reactive(True, init=False)
@@ -229,7 +238,7 @@ class ChatLog(ScrollView, can_focus=True):
 
     @property
     def _text_width(self) -> int:
-        return min(WIDEST, self.size.width)
+        return max(0, min(WIDEST, self.size.width - 1))
 
     def _forget_layout(self) -> None:
         for index in self._laid_out:
@@ -327,14 +336,15 @@ class ChatLog(ScrollView, can_focus=True):
         if not block.streaming:
             self.refresh()
         elif self.scroll_offset.y == before:
-            top = self._tops[index] + block.changed_line - before
-            width = self.size.width
-            self.refresh(
-                Region(block.changed_cell, top, width - block.changed_cell, 1).intersection(self.size.region),
-                Region(0, top + 1, width, self._tops[index + 1] - top - before).intersection(
-                    self.size.region
-                ),
-            )
+            self._refresh_from(self._tops[index] + block.changed_line - before, block)
+
+    def _refresh_from(self, row: int, block: MessageBlock) -> None:
+        """Repaints what the last flush changed, and no cell more: over a slow line each one counts."""
+        width, cell = self.size.width, block.changed_cell
+        regions = Region(cell, row, width - cell, 1), Region(0, row + 1, width, block.changed_rows - 1)
+        for region in regions:
+            if visible := region.intersection(self.size.region):
+                self.refresh(visible)
 
     def on_resize(self, event: events.Resize) -> None:
         del event

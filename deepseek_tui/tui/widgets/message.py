@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -11,7 +12,7 @@ from deepseek_tui.tui.widgets.message_lines import BLANK, Line, Span, common_wid
 from deepseek_tui.tui.widgets.stream import MarkdownStream, markdown_lines
 
 # Who speaks, in words: colours only repeat it.
-LABELS = {"user": "You", "assistant": "Assistant", "system": "System", "error": "Error"}
+LABELS = {"user": "You", "assistant": "Assistant", "system": "System"}
 USER_BAR = "▌ "
 INDENT = "  "
 NOTICE_MARKS = {"notice": "· ", "error": "✗ "}
@@ -51,8 +52,8 @@ class MessageBlock:
         self.streaming = streaming
         self.lines: list[Line] | None = None
         self.flushes = 0
-        # Where the last flush began to differ: a line of `lines`, and a cell in it.
-        self.changed_line = self.changed_cell = 0
+        # What the last flush changed: from a cell of a line of `lines` on, and how many lines.
+        self.changed_line = self.changed_cell = self.changed_rows = 0
         self._width = 0
         self._changed = changed
         self._schedule = schedule
@@ -131,7 +132,7 @@ class MessageBlock:
             self._scheduled = True
             # Ten times the cost of the last one between two flushes: at most a tenth of a core at any length.
             interval = min(0.5, max(0.06, 10 * self._cost))
-            self._schedule(max(0.0, self._last_flush + interval - monotonic()), self.flush)
+            self._schedule(max(0.001, self._last_flush + interval - monotonic()), self.flush)
 
     def flush(self) -> None:
         """Shows what was added."""
@@ -147,7 +148,9 @@ class MessageBlock:
             first = self._stream.feed(text)
             at = len(self._head) + first
             old = self.lines[at] if at < len(self.lines) else BLANK
+            count = len(self.lines)
             self.lines[at:] = [*self._indented(self._stream.lines[first:]), BLANK]
+            self.changed_rows = max(count, len(self.lines)) - at - (count == len(self.lines))
             self.changed_line, self.changed_cell = at, common_width(old, self.lines[at])
         if text and self._changed is not None:
             self._changed(self)
@@ -159,10 +162,14 @@ class MessageBlock:
         self._waiting.clear()
         self.text = sanitize(text)
         self.note = sanitize(note)
+        if self._stream is not None:
+            # Colouring much code takes longer than a key press may wait.
+            body = await to_thread(self._stream.finish, self.text)
+            if self._stream.width == self._width - len(INDENT):
+                self.lines = [*self._head, *self._indented(body), *self._notes(self._width), BLANK]
+            else:
+                self.lines = None
         self.streaming = False
-        if self._stream is not None and self.lines is not None:
-            body = self._stream.finish(self.text)
-            self.lines = [*self._head, *self._indented(body), *self._notes(self._width), BLANK]
         self._stream = None
         if self._changed is not None:
             self._changed(self)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from deepseek_tui.text.sanitize import sanitize
 from deepseek_tui.tui.widgets.code_fence import highlight, highlight_line, language_of
 from deepseek_tui.tui.widgets.message_lines import BLANK, Line, Span, prefix_lines, wrap, wrap_text
-from deepseek_tui.tui.widgets.message_table import Cell, table_lines
+from deepseek_tui.tui.widgets.message_table import Cell, Columns, body_lines, columns_for, head_lines
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -212,7 +212,20 @@ class Layout:
         last = self._lines[end - 1].strip("> \t") if end else ""
         return end - start > 1 and last.startswith(token.markup) and not last.strip(token.markup[0])
 
+    def columns(self, unit: Unit) -> Columns:
+        """The column widths of a unit that is a table."""
+        return columns_for(self._cells(unit.tokens[1:]), self._width)
+
+    def table_rows(self, unit: Unit, columns: Columns) -> list[Line]:
+        """The rows of a unit that is a table, without its head, in given columns."""
+        return body_lines(self._cells(unit.tokens[1:]), columns)
+
     def _table(self, tokens: Sequence[Token], width: int) -> list[Line]:
+        rows = self._cells(tokens)
+        columns = columns_for(rows, width)
+        return [*head_lines(rows[0], columns), *body_lines(rows, columns)]
+
+    def _cells(self, tokens: Sequence[Token]) -> list[list[Cell]]:
         rows: list[list[Cell]] = []
         for token, content in _table_cells(tokens):
             if token.type == "tr_open":
@@ -222,7 +235,7 @@ class Layout:
             style = "table-head" if token.type == "th_open" else ""
             spans = [span for row in self._inline(content, style) for span in row]
             rows[-1].append(Cell(tuple(spans), align))
-        return table_lines(rows, width)
+        return rows
 
     def _inline(self, content: str, style: str) -> Sequence[tuple[Span, ...]]:
         if self._env.get("references"):

@@ -72,14 +72,33 @@ def _records(rows: Sequence[Sequence[Cell]], width: int) -> list[Line]:
     return lines or [line for cell in head for line in wrap(cell.spans, width)]
 
 
-def table_lines(rows: Sequence[Sequence[Cell]], width: int) -> list[Line]:
-    """Lays a table out; the first row is its head. Every row has as many cells as the head."""
-    columns = len(rows[0])
-    available = width - len(SEPARATOR) * (columns - 1)
-    natural = [max(row[at].width for row in rows) for at in range(columns)]
+class Columns(NamedTuple):
+    """How wide each column is; none where the table is too narrow for columns."""
+
+    widths: Sequence[int]
+    width: int
+
+
+def columns_for(rows: Sequence[Sequence[Cell]], width: int) -> Columns:
+    """Column widths for a table of these rows on a screen `width` cells wide."""
+    count = len(rows[0])
+    available = width - len(SEPARATOR) * (count - 1)
+    natural = [max(row[at].width for row in rows) for at in range(count)]
     if available < sum(min(NARROWEST, width) for width in natural):
-        return _records(rows, width)
-    widths = column_widths(natural, available)
-    rule = Line((Span(CROSSING.join("─" * width for width in widths), "table-rule"),))
-    head, *body = rows
-    return [*_row(head, widths), rule, *(line for row in body for line in _row(row, widths))]
+        return Columns((), width)
+    return Columns(column_widths(natural, available), width)
+
+
+def head_lines(head: Sequence[Cell], columns: Columns) -> list[Line]:
+    """The names of the columns and the rule under them."""
+    if not columns.widths:
+        return []
+    rule = Line((Span(CROSSING.join("─" * width for width in columns.widths), "table-rule"),))
+    return [*_row(head, columns.widths), rule]
+
+
+def body_lines(rows: Sequence[Sequence[Cell]], columns: Columns) -> list[Line]:
+    """The rows of a table after the first, which is its head. Every row has as many cells as the head."""
+    if not columns.widths:
+        return _records(rows, columns.width)
+    return [line for row in rows[1:] for line in _row(row, columns.widths)]

@@ -1,9 +1,8 @@
 """A reply that grows: lays out what came new, keeps what is finished.
 
 The text is cut into units (message_markdown). Once the line that begins a later unit is complete, the units before
-it cannot change any more: their lines are frozen. Only the last unit is laid out again as text comes, and the two
-that grow long while they are one unit have ways of their own: an open fence is coloured line by line, and a long
-paragraph freezes the screen lines that it has filled. So a token costs the same at any length of the reply.
+it cannot change any more: their lines are frozen. Only the last unit is laid out again as text comes, and a long
+one only in its last part (stream_open). So a token costs the same at any length of the reply.
 
 `finish` cuts the whole text once more, laying out only units that came out differently.
 """
@@ -15,22 +14,19 @@ from collections.abc import Sequence
 
 from deepseek_tui.text.sanitize import sanitize
 from deepseek_tui.tui.widgets.code_fence import language_of
-from deepseek_tui.tui.widgets.message_lines import BLANK, Line, Span, wrap
+from deepseek_tui.tui.widgets.message_lines import BLANK, Line
 from deepseek_tui.tui.widgets.message_markdown import (
     Environment,
     Layout,
     Unit,
     code_lines,
-    inline,
     open_code_lines,
     units,
 )
+from deepseek_tui.tui.widgets.stream_open import PART, LongBlock, LongParagraph, OpenFence
 
-# A paragraph longer than this while it grows is laid out in parts of about this size (characters).
-LONG_PARAGRAPH = 1500
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)\n")
 # The beginning of a mark whose meaning the next characters decide: kept back, or it would flicker.
-_ENDS_PARAGRAPH = re.compile(r"\n(?:[ \t]*\n| {0,3}(?:[#>~`|=*_+-]|\d))")
 _UNDECIDED = re.compile(r"[ \t]*(?:[-=*_#~+>|]+|`{1,2}|\d{1,9}[.)]?)[ \t]*")
 
 
@@ -57,8 +53,8 @@ class MarkdownStream:
         self._tail = ""  # the source of the last unit
         self._before: Unit | None = None
         self._blank_before = False
-        self._fence: _OpenFence | None = None
-        self._paragraph: _LongParagraph | None = None
+        self._fence: OpenFence | None = None
+        self._long: LongParagraph | LongBlock | None = None
         self._seen: dict[tuple[str, int], list[Line]] = {}
 
     def feed(self, text: str) -> int:
@@ -108,11 +104,9 @@ class MarkdownStream:
     def _advance(self) -> bool:
         """Freezes what is finished in the tail and lays the rest out; true if that is an open fence."""
         text = self._decided()
-        if self._paragraph is not None:
-            if self._paragraph.goes_on(text):
-                self._feed_paragraph(self._paragraph, text)
-                return False
-            self._paragraph = None
+        if self._long is not None and self._long.goes_on(text):
+            self._feed_long(self._long, text)
+            return False
         found = units(text, self._env, self._before, self._blank_before)
         rows = text.split("\n")
         # The last unit is open; so is the one before it, as long as the line that began the last is incomplete.
@@ -120,7 +114,10 @@ class MarkdownStream:
         if opened > 0:
             layout = Layout(rows, self.width, self._env)
             for unit in found[:opened]:
-                self._freeze(unit, rows, layout)
+                if self._long is not None:
+                    self._freeze_as_shown(self._long, rows, unit)
+                else:
+                    self._freeze(unit, rows, layout)
             self._cut(rows, found[opened].start, found[opened - 1])
             return self._advance()
         if found and found[0].tokens[0].type == "fence" and (match := _FENCE.match(text.lstrip("\n"))):
@@ -135,11 +132,20 @@ class MarkdownStream:
         self._tail = self._tail[sum(len(row) + 1 for row in rows[:start]) :]
         self._before = before
 
+    def _freeze_as_shown(self, long: LongParagraph | LongBlock, rows: Sequence[str], unit: Unit) -> None:
+        """Keeps a long unit that has ended as it is on the screen, until `finish` lays it out anew."""
+        self._feed_long(long, "\n".join(rows[: unit.end]))
+        self.frozen = len(self.lines)
+        self._long = None
+
     def _lay_out_open(self, text: str, found: Sequence[Unit], rows: Sequence[str]) -> None:
-        if len(found) == 1 and found[0].tokens[0].type == "paragraph_open" and len(text) > LONG_PARAGRAPH:
-            at = self.frozen + found[0].spaced
-            self._paragraph = _LongParagraph(self.width, self._env, at)
-            self._feed_paragraph(self._paragraph, text)
+        if self._long is not None and len(found) == 1:
+            self._feed_long(self._long, text)
+            return
+        self._long = None
+        if len(found) == 1 and (long := self._begin_long(found[0], text, rows)) is not None:
+            self._long = long
+            self._feed_long(long, text)
             return
         layout = Layout(rows, self.width, self._env, open_ended=True)
         lines: list[Line] = []
@@ -150,10 +156,22 @@ class MarkdownStream:
             lines += layout.unit(unit)
         self._replace(self.frozen, lines)
 
-    def _feed_paragraph(self, paragraph: _LongParagraph, text: str) -> None:
-        full, rest = paragraph.take(text)
-        self._replace(paragraph.at, full + rest)
-        paragraph.at += len(full)
+    def _begin_long(self, unit: Unit, text: str, rows: Sequence[str]) -> LongParagraph | LongBlock | None:
+        at = self.frozen + unit.spaced
+        if unit.tokens[0].type == "paragraph_open" and len(text) > PART:
+            self._replace(self.frozen, [BLANK] if unit.spaced else [])
+            return LongParagraph(self.width, self._env, at)
+        if LongBlock.suits(unit, text):
+            block = LongBlock(unit, rows, self.width, self._env, at)
+            self._replace(self.frozen, [BLANK, *block.shown] if unit.spaced else block.shown)
+            block.at += len(block.shown)
+            return block
+        return None
+
+    def _feed_long(self, long: LongParagraph | LongBlock, text: str) -> None:
+        full, rest = long.take(text)
+        self._replace(long.at, full + rest)
+        long.at += len(full)
         self.layouts += 1
 
     def _decided(self) -> str:
@@ -166,12 +184,12 @@ class MarkdownStream:
         self._tail = self._tail.lstrip("\n")
         label = open_code_lines([], language, self.width)
         self._replace(self.frozen, [BLANK, *label] if self._before is not None else label)
-        self._fence = _OpenFence(match.group(1), language, match.end(), len(self.lines))
+        self._fence = OpenFence(match.group(1), language, match.end(), len(self.lines))
 
-    def _feed_fence(self, fence: _OpenFence) -> bool:
+    def _feed_fence(self, fence: OpenFence) -> bool:
         """Takes what is new in the tail into the open fence; true when the fence has ended."""
-        rows, rest, end = fence.take(self._tail)
-        lines = [line for row in rows for line in code_lines(row, fence.language, self.width)]
+        new, rest, end = fence.take(self._tail)
+        lines = [line for row in new for line in code_lines(row, fence.language, self.width)]
         self._replace(fence.at, lines)
         fence.at += len(lines)
         if end is None:
@@ -179,68 +197,12 @@ class MarkdownStream:
             return False
         source, self._tail = self._tail[:end], self._tail[end:]
         self._fence = None
-        # Coloured once more, as a whole: a line by itself does not know that it is inside a long string.
-        found = source.split("\n")
-        for unit in units(source, self._env, self._before):
-            self._freeze(unit, found, Layout(found, self.width, self._env))
-            self._before = unit
+        rows = source.split("\n")
+        unit = units(source, self._env, self._before)[0]
+        if len(source) <= 2 * PART:
+            # Coloured once more, as a whole: a line by itself does not know that it is inside a long string.
+            self._freeze(unit, rows, Layout(rows, self.width, self._env))
+        self.frozen = len(self.lines)
+        self._before = unit
         self._blank_before = False
         return True
-
-
-class _OpenFence:
-    """A fence at the top level whose end has not come. `at`: the screen line where its next line goes."""
-
-    def __init__(self, mark: str, language: str, taken: int, at: int) -> None:
-        self.language = language
-        self.at = at
-        self._taken = taken  # characters of the source that are on the screen
-        self._end = re.compile(rf" {{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t]*")
-        self._maybe_end = re.compile(rf" {{0,3}}{re.escape(mark[0])}*[ \t]*")
-
-    def take(self, source: str) -> tuple[list[str], str, int | None]:
-        """What is new in the source: complete lines, the beginning of the next, and where the fence ends."""
-        rows: list[str] = []
-        while (stop := source.find("\n", self._taken)) >= 0:
-            row = source[self._taken : stop]
-            self._taken = stop + 1
-            if self._end.fullmatch(row):
-                return rows, "", self._taken
-            rows.append(row)
-        rest = source[self._taken :]
-        return rows, "" if self._maybe_end.fullmatch(rest) else rest, None
-
-
-class _LongParagraph:
-    """A growing paragraph too long to lay out as a whole each time. `at`: the screen line it goes on in."""
-
-    def __init__(self, width: int, env: Environment, at: int) -> None:
-        self.at = at
-        self._width = width
-        self._env = env
-        self._carried: tuple[Span, ...] = ()  # what the last line holds already
-        self._taken = 0
-
-    def goes_on(self, text: str) -> bool:
-        """Whether `text`, which began as this paragraph, is still nothing else."""
-        return not _ENDS_PARAGRAPH.search(text, max(0, self._taken - 1))
-
-    def take(self, text: str) -> tuple[list[Line], list[Line]]:
-        """Screen lines that are full and will not come again, and those that will."""
-        full: list[Line] = []
-        while len(text) - self._taken > LONG_PARAGRAPH:
-            cut = text.rfind(" ", self._taken, self._taken + LONG_PARAGRAPH) + 1
-            if cut <= self._taken:
-                cut = self._taken + LONG_PARAGRAPH
-            *lines, last = self._wrap(text[self._taken : cut])
-            full += lines
-            self._carried = last.spans
-            self._taken = cut
-        return full, self._wrap(text[self._taken :])
-
-    def _wrap(self, part: str) -> list[Line]:
-        rows = [list(row) for row in inline(part, "", self._env)]
-        if part.endswith(" "):
-            rows[-1].append(Span(" "))
-        rows[0][:0] = self._carried
-        return [line for row in rows for line in wrap(row, self._width)]
