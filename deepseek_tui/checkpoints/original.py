@@ -19,9 +19,10 @@ from deepseek_tui.checkpoints.build import LoadedModel, Progress, build_model
 from deepseek_tui.checkpoints.errors import CheckpointError
 from deepseek_tui.checkpoints.load import read_json
 from deepseek_tui.checkpoints.pickle_machine import Record
+from deepseek_tui.checkpoints.save import save_model_dir
 from deepseek_tui.checkpoints.torch_pickle import TorchCheckpoint, TorchTensor
 from deepseek_tui.models.base import ModelConfigError
-from deepseek_tui.models.scratch import ModelArgs
+from deepseek_tui.models.scratch import Model, ModelArgs
 
 NAMES = ("best_deepseek_v3.pt", "state.pt")
 """File names looked for in a directory, before any other single .pt or .pth file."""
@@ -29,6 +30,13 @@ NAMES = ("best_deepseek_v3.pt", "state.pt")
 DEFAULT_TOP_K = 2
 _CONFIG_KEYS = ("config", "model_config", "model_args", "args", "hparams")
 _KEPT_KEYS = {"eos_token_id", "bos_token_id", "dropout"}
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "generation_config.json",
+    "chat_template.jinja",
+)
 _BUFFERS = (".causal_mask", ".rope.inv_freq")
 _FLOATS = {"float64", "float32", "float16", "bfloat16"}
 
@@ -66,6 +74,33 @@ def load_original(
     and `on_progress` as in `build_model`. Raises `CheckpointError` for a file that is not such a checkpoint,
     whose entries are missing, too many or contradict each other or config.json.
     """
+    config, weights = _read(path, n_experts_per_token, on_progress)
+    return build_model(config, weights, dtype=dtype, lazy=lazy, path=path if path.is_dir() else path.parent)
+
+
+def to_mlx(
+    path: Path,
+    out: Path,
+    *,
+    n_experts_per_token: int | None = None,
+    replace: bool = False,
+    on_progress: Progress | None = None,
+) -> Path:
+    """Writes an original checkpoint as the MLX directory `out`: every value as stored, experts stacked.
+
+    A tokenizer that lies beside the checkpoint goes with it. The arguments are those of `load_original`;
+    `replace` as in `save_model_dir`. Raises `CheckpointError` as both do.
+    """
+    config, weights = _read(path, n_experts_per_token, on_progress)
+    model = Model(ModelArgs.from_dict(config))
+    folder = path if path.is_dir() else path.parent
+    beside = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
+    return save_model_dir(out, model.sanitize(weights), config, files=beside, replace=replace)
+
+
+def _read(
+    path: Path, n_experts_per_token: int | None, on_progress: Progress | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     file = find_original(path)
     if file is None:
         raise CheckpointError(f"{path} holds no .pt or .pth checkpoint.")
@@ -80,7 +115,7 @@ def load_original(
             done += checkpoint.tensors[name].nbytes
             if on_progress is not None:
                 on_progress(done, total)
-    return build_model(config, weights, dtype=dtype, lazy=lazy, path=file.parent)
+    return config, weights
 
 
 def describe(checkpoint: TorchCheckpoint, n_experts_per_token: int | None = None) -> dict[str, Any]:

@@ -201,7 +201,9 @@ class MoE(nn.Module):
         super().__init__()
         self.top_k = args.n_experts_per_token
         self.router = nn.Linear(args.n_embd, args.n_experts, bias=False)
+        # Set by balancing the load, not by gradients.
         self.expert_bias = mx.zeros((args.n_experts,))
+        self.freeze(recurse=False, keys=["expert_bias"])
         self.experts = SwitchGLU(args.n_embd, args.expert_intermediate_size, args.n_experts, bias=args.bias)
         if args.use_shared_expert:
             self.shared_expert = GatedMLP(args.n_embd, args.shared_expert_intermediate_size, bias=args.bias)

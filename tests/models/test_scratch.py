@@ -228,6 +228,7 @@ def test_experts_take_the_same_gradient_however_many_rows_there_are(expected: di
         return model.losses(tokens, targets).total
 
     _, gradients = nn.value_and_grad(model, loss)()
+    assert "expert_bias" not in gradients["h"][0]["mlp"]
     step = gradients["h"][0]["mlp"]["experts"]["up_proj"]["bias"]
     before = loss()
     bias = model.h[0].mlp.experts.up_proj.bias
