@@ -43,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
                 _show(store, args)
             case "remove":
                 found = _find(store, args.id)
-                store.delete(found.id)
-                store.purge_deleted(0)
+                store.purge(found.id)
                 print(f"removed {found.id[:8]} {sanitize_line(found.title)}", file=sys.stderr)
     finally:
         store.close()

@@ -138,6 +138,15 @@ class Store:
         """Bring a deleted conversation back to its place in the list."""
         self._change(conversation_id, deleted=None)
 
+    def purge(self, conversation_id: str) -> None:
+        """Remove one conversation for good, without undo."""
+
+        def work(db: sqlite3.Connection) -> None:
+            if db.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,)).rowcount == 0:
+                raise _gone("conversation", conversation_id)
+
+        self._write(work)
+
     def purge_deleted(self, older_than_seconds: float) -> int:
         """Remove for good what was deleted at least that long ago, and return how many conversations."""
         limit = self._clock() - older_than_seconds

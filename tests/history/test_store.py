@@ -142,6 +142,14 @@ def test_delete_and_undo(store: Store, clock: Clock) -> None:
     assert shown(store, keep) == ["keep"]
 
 
+def test_removing_one_for_good_leaves_the_undo_of_others(store: Store) -> None:
+    deleted, gone = talk(store, "deleted"), talk(store, "gone")
+    store.delete(deleted)
+    store.purge(gone)
+    store.undelete(deleted)
+    assert listed(store) == ["deleted"]
+
+
 def test_writing_on_in_a_deleted_conversation_brings_it_back(store: Store) -> None:
     conversation = talk(store, "question")
     store.delete(conversation)
@@ -166,6 +174,7 @@ def test_what_is_not_there_is_said(store: Store) -> None:
         lambda: store.messages("nothing"),
         lambda: store.rename("nothing", "x"),
         lambda: store.delete("nothing"),
+        lambda: store.purge("nothing"),
         lambda: store.add_message("nothing", "user", "x"),
         lambda: store.set_head("nothing", None),
         lambda: store.update_message("nothing", text="x"),
