@@ -62,7 +62,7 @@ class Archive:
         try:
             return function(store)
         except HistoryError as error:
-            if store.path is None or not _is_lost(error):
+            if store.location is None or not _is_lost(error):
                 raise
             self._tell(loop, f"{error} Going on in memory: nothing more is saved.")
             self._store = store.copy_in_memory()

@@ -69,6 +69,7 @@ class Controller:
         self._running: Reply | None = None
         self._runner: asyncio.Task[None] | None = None
         self._loading: asyncio.Task[Failed | None] | None = None
+        self._closed = False
         # Two messages sent in one breath must not both take the same turn as their parent.
         self._order = asyncio.Lock()
 
@@ -88,7 +89,10 @@ class Controller:
             self._loading = asyncio.create_task(self._load())
 
     async def close(self) -> None:
-        """Keep what was written so far, end the engine, close the history."""
+        """Keep what was written so far, end the engine, close the history. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._line.clear()
         running = self._running
         if self._runner is not None:
@@ -314,13 +318,14 @@ class Controller:
         """Make the replies in line, one after the other."""
         while self._line:
             self._running = self._line.popleft()
-            self.set_status(waiting=len(self._line))
+            self.set_status(making=True, waiting=len(self._line))
             try:
                 await self._running.make()
             except UserError as error:
                 self.say(Said(sanitize_line(str(error)), "error"))
             finally:
                 ended, self._running = self._running, None
+                self.set_status(making=False)
             self.say(ReplyEnded(ended.current()))
             await self.conversations_changed()
 

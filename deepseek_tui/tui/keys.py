@@ -63,8 +63,15 @@ def _keys(keys: str) -> str:
 
 def _name(key: str) -> str:
     *modifiers, last = key.split("+")
-    shown = {"escape": "Esc", "pageup": "PageUp", "pagedown": "PageDown"}.get(last)
-    last = shown or (last.upper() if len(last) == 1 and modifiers else format_key(last).strip() or last)
-    if len(last) > 1:
-        last = last[0].upper() + last[1:]
+    words = {
+        "escape": "Esc",
+        "pageup": "PageUp",
+        "pagedown": "PageDown",
+        "enter": "Enter",
+        "delete": "Delete",
+    }
+    if len(last) == 1:
+        last = last.upper() if modifiers else last
+    else:
+        last = words.get(last) or format_key(last).capitalize()
     return "+".join([*(m.capitalize() for m in modifiers), last])

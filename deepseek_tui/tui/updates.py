@@ -26,7 +26,8 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """Everything the status bar shows. `fraction`: of the weights loaded, 0 to 1; `waiting`: replies in line.
+    """Everything the status bar shows. `fraction`: of the weights loaded, 0 to 1; `making`: a reply has
+    its turn, be it only to wait for the model; `waiting`: how many are in line behind it.
 
     `prompt_done` of `prompt_total` prompt tokens are read, `cached` of them were known already.
     """
@@ -42,15 +43,12 @@ class EngineStatus:
     prompt_total: int = 0
     cached: int = 0
     stats: Stats | None = None
+    making: bool = False
     waiting: int = 0
 
     @property
     def loading(self) -> bool:
         return self.phase in (Phase.STARTING, Phase.LOADING)
-
-    @property
-    def busy(self) -> bool:
-        return self.phase in (Phase.READING, Phase.WRITING, Phase.STOPPING)
 
 
 @dataclass(frozen=True)

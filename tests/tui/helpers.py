@@ -97,7 +97,9 @@ class Screen:
         end = time.monotonic() + timeout
         while not predicate():
             if time.monotonic() > end:
-                raise AssertionError(f"not seen within {timeout} s; toasts {self.toasts}; screen:\n{self.text}")
+                raise AssertionError(
+                    f"not seen within {timeout} s; toasts {self.toasts}; screen:\n{self.text}"
+                )
             await asyncio.sleep(0.01)
         await self.pilot.pause()
 

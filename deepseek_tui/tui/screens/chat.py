@@ -59,6 +59,7 @@ class ChatScreen(Screen[None]):
 
     CSS_PATH = "chat.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
     AUTO_FOCUS = "#prompt"
     BINDINGS = [
         Binding("ctrl+n", "new", "New chat", id="chat.new", priority=True),
@@ -169,8 +170,7 @@ class ChatScreen(Screen[None]):
         self.query_one(Welcome).status = status
         prompt = self.query_one(Prompt)
         prompt.border_title = _activity(status)
-        stoppable = status.busy or status.waiting
-        prompt.border_subtitle = "Esc stop" if stoppable else "Enter send · Ctrl+J new line"
+        prompt.border_subtitle = "Esc stop" if status.making else "Enter send · Ctrl+J new line"
 
     # --- the prompt ------------------------------------------------------------------------------
 
@@ -307,7 +307,7 @@ def _view(message: Message) -> MessageView:
 
 def _activity(status: EngineStatus) -> str:
     """What the frame of the prompt says while something is under way."""
-    if status.waiting and status.loading:
+    if status.making and status.loading:
         return "waiting for the model"
     if status.phase is Phase.READING:
         return "reading"

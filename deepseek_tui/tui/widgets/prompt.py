@@ -55,7 +55,12 @@ class Prompt(TextArea):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(
-            id=id, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", highlight_cursor_line=False
+            id=id,
+            soft_wrap=True,
+            show_line_numbers=False,
+            tab_behavior="focus",
+            highlight_cursor_line=False,
+            placeholder="Write a message",
         )
         self._pastes: dict[str, str] = {}
         self._earlier: list[str] = []

@@ -58,6 +58,10 @@ class ConversationList(OptionList):
         Binding("u,ctrl+z", "undelete", "Take the deletion back", id="list.undo"),
     ]
 
+    def on_focus(self) -> None:
+        if self.highlighted is None and self.option_count:
+            self.highlighted = 0
+
     def action_delete(self) -> None:
         option = self.highlighted_option
         if option is not None and option.id is not None:
@@ -108,7 +112,9 @@ class Sidebar(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static("Conversations", id="sidebar-title", markup=False)
+        yield Static("What you write about is listed here.", id="none-yet", markup=False)
         yield ConversationList(id="conversations", markup=False)
+        yield Static("F2 rename · d delete · u undo", id="list-keys", markup=False)
         yield RenameField(id="rename", compact=True)
         yield UndoBar(id="undo", markup=False)
 
@@ -124,6 +130,7 @@ class Sidebar(Vertical):
         kept = options.highlighted_option.id if options.highlighted_option else None
         row = options.highlighted or 0
         self._conversations = {c.id: c for c in conversations}
+        self.set_class(not conversations, "-none")
         options.set_options(
             Option(self._line(c, c.id == shown, c.id in active), id=c.id) for c in conversations
         )
@@ -161,6 +168,12 @@ class Sidebar(Vertical):
 
     def find(self, conversation: str) -> Conversation | None:
         return self._conversations.get(conversation)
+
+    def on_descendant_focus(self) -> None:
+        self.add_class("-focused")
+
+    def on_descendant_blur(self) -> None:
+        self.remove_class("-focused")
 
     @on(Undelete)
     def _fill_in(self, event: Undelete) -> None:
@@ -205,12 +218,12 @@ class Sidebar(Vertical):
         room = LINE_WIDTH - len(mark) - len(age) - 1
         text = Content(title).truncate(room, ellipsis=True, pad=True)
         return Content.assemble(
-            (mark, "$text-accent"), text.stylize("bold") if shown else text, (f" {age}", "$text-muted")
+            (mark, "$text-accent"), text.stylize("bold") if shown else text, (f" {age}", "$foreground 60%")
         )
 
 
 # Cells for one line: the sidebar without its padding and the bar that scrolls it.
-LINE_WIDTH = 27
+LINE_WIDTH = 29
 
 
 def age_of(seconds: float) -> str:

@@ -28,11 +28,19 @@ _SIGNS = {
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of the bar. The higher its `rank`, the sooner it gives way to `short` or to nothing."""
+    """A piece of the bar. Where room is scarce the highest `rank` goes first; 0 stays.
+
+    One with a `short` form takes that at `rank`, and goes at `last_rank`.
+    """
 
     rank: int
     text: Content
     short: Content | None = None
+    last_rank: int = 0
+
+    def less(self) -> Part | None:
+        """The next smaller form."""
+        return None if self.short is None else Part(self.last_rank, self.short)
 
 
 class StatusBar(Widget):
@@ -57,11 +65,12 @@ def left_parts(status: EngineStatus) -> list[Part]:
         word += f" +{status.waiting}"
     parts = [Part(0, Content.assemble((sign, style), " ", (word, "bold")))]
     if status.model:
-        parts.append(Part(3, Content(_cut(status.model, 32)), Content(_cut(status.model, 16))))
+        name = Content(_cut(status.model, 32))
+        parts.append(Part(4, name, Content(_cut(status.model, 14)), last_rank=2))
     if status.device:
-        parts.append(Part(8, Content.styled(_cut(status.device, 32), "$text-muted")))
+        parts.append(Part(9, Content.styled(_cut(status.device, 32), "$foreground 60%")))
     if status.load_seconds is not None and not status.loading:
-        parts.append(Part(9, Content.styled(f"loaded in {status.load_seconds:.1f} s", "$text-muted")))
+        parts.append(Part(10, Content.styled(f"loaded in {status.load_seconds:.1f} s", "$foreground 60%")))
     return parts
 
 
@@ -70,53 +79,45 @@ def right_parts(status: EngineStatus) -> list[Part]:
     parts: list[Part] = []
     stats = status.stats
     if status.phase is Phase.READING and status.prompt_total:
-        parts.append(Part(2, Content(f"prompt {status.prompt_done}/{status.prompt_total}")))
+        parts.append(Part(1, Content(f"prompt {status.prompt_done}/{status.prompt_total}")))
     if stats is not None and stats.generation_tokens:
-        parts.append(Part(5, Content(f"first {_seconds(stats.time_to_first_token)}")))
+        parts.append(Part(6, Content(f"first {_seconds(stats.time_to_first_token)}")))
         if stats.prompt_tps:
-            parts.append(Part(6, Content(f"read {_rate(stats.prompt_tps)}")))
-        parts.append(Part(2, Content(f"{_rate(stats.generation_tps)} tok/s")))
+            parts.append(Part(7, Content(f"read {_rate(stats.prompt_tps)}")))
+        parts.append(Part(1, Content(f"{_rate(stats.generation_tps)} tok/s")))
     if status.context_limit:
         parts.append(_context(stats.context_used if stats else 0, status.context_limit))
     if status.memory:
-        parts.append(Part(7, Content(_size(status.memory))))
+        parts.append(Part(8, Content(_size(status.memory))))
     return parts
 
 
 def fit(left: list[Part], right: list[Part], width: int) -> tuple[Content, Content]:
-    """Both groups as long as they fit: first the short forms, from the least needed on, then without."""
+    """Both groups, with as much left out as makes them fit."""
     while True:
         ends = _joined(left), _joined(right)
-        if ends[0].cell_length + 2 + ends[1].cell_length <= width:
+        worst = max((*left, *right), key=lambda part: part.rank)
+        if ends[0].cell_length + 2 + ends[1].cell_length <= width or worst.rank == 0:
             return ends
-        shortable = [p for p in (*left, *right) if p.short is not None]
-        droppable = [p for p in (*left, *right) if p.rank > 0]
-        if not droppable:
-            return ends
-        worst = max(droppable, key=lambda p: p.rank)
-        if shortable and max(shortable, key=lambda p: p.rank).rank >= worst.rank - 1:
-            worst = max(shortable, key=lambda p: p.rank)
-            replacement = [Part(worst.rank, worst.short or worst.text)]
-        else:
-            replacement = []
-        left, right = (
-            [q for p in parts for q in (replacement if p is worst else [p])] for parts in (left, right)
-        )
+        for parts in (left, right):
+            if worst in parts:
+                at = parts.index(worst)
+                parts[at : at + 1] = [less] if (less := worst.less()) is not None else []
+                break
 
 
 def _joined(parts: list[Part]) -> Content:
-    return Content.styled(" · ", "$text-disabled").join([p.text for p in parts])
+    return Content.styled(" · ", "$foreground 35%").join([p.text for p in parts])
 
 
 def _context(used: int, limit: int) -> Part:
     share = min(1.0, used / limit)
     filled = round(share * GAUGE_CELLS) or (1 if used else 0)
     style = "$text-error" if share > 0.95 else "$text-warning" if share > 0.8 else "$text-accent"
-    gauge = Content.assemble(("━" * filled, style), ("─" * (GAUGE_CELLS - filled), "$text-disabled"))
+    gauge = Content.assemble(("━" * filled, style), ("─" * (GAUGE_CELLS - filled), "$foreground 35%"))
+    figures = f"{used:,}/{limit:,}"
     return Part(
-        1,
-        Content.assemble("context ", gauge, f" {used:,}/{limit:,}"),
-        Content.assemble("ctx ", f"{used:,}/{limit:,}"),
+        5, Content.assemble("context ", gauge, f" {figures}"), Content.assemble(gauge, f" {figures}"), 3
     )
 
 

@@ -26,7 +26,7 @@ class Welcome(Widget):
         keys = (("Enter", "send"), ("Ctrl+N", "new chat"), ("F1", "all keys"))
         lines.append(Content("    ").join(Content.assemble((key, "bold"), f" {what}") for key, what in keys))
         lines.append(Content(""))
-        lines.append(Content.styled("Runs on this machine. Nothing you write leaves it.", "$text-muted"))
+        lines.append(Content.styled("Runs on this machine. Nothing you write leaves it.", "$foreground 60%"))
         return Content("\n").join(lines)
 
     def _model(self) -> Content:
@@ -37,6 +37,6 @@ class Welcome(Widget):
             return Content.styled(f"{status.model} could not be loaded", "$text-error")
         if status.loading:
             return Content.assemble(
-                (status.model, "bold"), ("  is loading; you can write already", "$text-muted")
+                (status.model, "bold"), ("  is loading; you can write already", "$foreground 60%")
             )
-        return Content.assemble((status.model, "bold"), (f"  on {status.device}", "$text-muted"))
+        return Content.assemble((status.model, "bold"), (f"  on {status.device}", "$foreground 60%"))
