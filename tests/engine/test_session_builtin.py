@@ -1,0 +1,76 @@
+"""The built-in model in a session: real answers, and a second turn that costs only what is new."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deepseek_tui.engine.protocol import ChatMessage, Event, Finished, Generate, Notice, Sampling, Token
+from deepseek_tui.engine.session import Session
+
+WEIGHTS = Path(__file__).parents[2] / "weights"
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return Session.load(WEIGHTS)
+
+
+def ask(session: Session, messages: list[ChatMessage], conversation: str, sampling: Sampling) -> list[Event]:
+    return list(session.generate(Generate(1, conversation, tuple(messages), sampling)))
+
+
+def text_of(events: list[Event]) -> str:
+    return "".join(e.text for e in events if isinstance(e, Token))
+
+
+def end_of(events: list[Event]) -> Finished:
+    assert isinstance(events[-1], Finished), events[-1]
+    return events[-1]
+
+
+def test_it_answers_and_the_second_turn_prefills_only_the_new_tokens(session: Session) -> None:
+    greedy = Sampling(temp=0.0)
+    messages = [ChatMessage("user", "What is the capital of Italy?")]
+    first = ask(session, messages, "c", greedy)
+    messages += [ChatMessage("assistant", text_of(first)), ChatMessage("user", "What are you?")]
+
+    second = ask(session, messages, "c", greedy)
+
+    assert "Rome" in text_of(first)
+    assert end_of(first).reason == "stop"
+    assert "deepseek-tui" in text_of(second)
+    # The end-of-turn token is chosen, not read: it is the first new token of the next prompt.
+    assert end_of(second).stats.cached_tokens == end_of(first).stats.context_used - 1
+    assert session.info.context_length == 1024
+    assert session.info.kv_bytes_per_token == 20 * 288 * 4
+
+
+def test_its_authors_settings_are_used_and_a_seed_repeats(session: Session) -> None:
+    messages = [ChatMessage("user", "Tell me about the sea.")]
+    first = ask(session, messages, "a", Sampling(max_tokens=20))
+    again = ask(session, messages, "b", end_of(first).sampling)
+
+    assert end_of(first).sampling.temp == session.info.defaults.temp
+    assert text_of(first) == text_of(again)
+
+
+def test_a_reply_is_carried_on(session: Session) -> None:
+    messages = [
+        ChatMessage("user", "What is the capital of Italy?"),
+        ChatMessage("assistant", "The capital of Italy"),
+    ]
+    request = Generate(1, "d", tuple(messages), Sampling(temp=0.0, max_tokens=8), continue_reply=True)
+
+    assert text_of(list(session.generate(request))).startswith(" is Rome")
+
+
+def test_a_conversation_longer_than_the_context_goes_on(session: Session) -> None:
+    turn = [ChatMessage("user", "Tell me about the rain. " * 8), ChatMessage("assistant", "It rains. " * 30)]
+    messages = [*turn * 12, ChatMessage("user", "What is 7 plus 6?")]
+
+    events = ask(session, messages, "e", Sampling(temp=0.0, max_tokens=12))
+
+    assert any(isinstance(e, Notice) for e in events)
+    assert end_of(events).stats.prompt_tokens <= 1024 - 12
