@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deepseek_tui.engine.protocol import ChatMessage, Event, Finished, Generate, Notice, Sampling, Token
+from deepseek_tui.engine.protocol import ChatMessage, Event, Finished, Generate, Sampling, Token
 from deepseek_tui.engine.session import Session
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
@@ -64,13 +64,3 @@ def test_a_reply_is_carried_on(session: Session) -> None:
     request = Generate(1, "d", tuple(messages), Sampling(temp=0.0, max_tokens=8), continue_reply=True)
 
     assert text_of(list(session.generate(request))).startswith(" is Rome")
-
-
-def test_a_conversation_longer_than_the_context_goes_on(session: Session) -> None:
-    turn = [ChatMessage("user", "Tell me about the rain. " * 8), ChatMessage("assistant", "It rains. " * 30)]
-    messages = [*turn * 12, ChatMessage("user", "What is 7 plus 6?")]
-
-    events = ask(session, messages, "e", Sampling(temp=0.0, max_tokens=12))
-
-    assert any(isinstance(e, Notice) for e in events)
-    assert end_of(events).stats.prompt_tokens <= 1024 - 12

@@ -1,0 +1,28 @@
+"""For every test: the fast BLAS is in the process before MLX is, as it is in the program."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepseek_tui.engine.blas import prefer_fast_blas
+
+# Before any test module imports mlx.
+prefer_fast_blas()
+# No test reads or writes the settings and the history of the person who runs it.
+_HOME = tempfile.TemporaryDirectory(prefix="deepseek-tui-tests-")
+os.environ["DEEPSEEK_TUI_HOME"] = _HOME.name
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+
+
+@pytest.fixture(scope="session")
+def built_in() -> tuple[Any, Any]:
+    """The built-in model and its tokenizer."""
+    import deepseek_tui
+
+    return deepseek_tui.load(WEIGHTS)
