@@ -1,4 +1,4 @@
-"""For every test: the fast BLAS is in the process before MLX is, as it is in the program."""
+"""What every test has: the BLAS that the program has, and a home of its own."""
 
 from __future__ import annotations
 
