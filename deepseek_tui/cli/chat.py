@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import shlex
 import sys
+from pathlib import Path
 
 from deepseek_tui.cli.options import add_model_options, add_sampling_options, sampling_from
 from deepseek_tui.errors import UserError
@@ -27,18 +28,26 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             "The chat needs a terminal for input and output.", "In a script use: deepseek-tui run -p TEXT"
         )
-    from deepseek_tui.settings import load_settings_or_defaults, resolve_model
+    from deepseek_tui.settings import BUILT_IN, load_settings_or_defaults, resolve_model
     from deepseek_tui.tui.app import run_chat
 
     settings, problems = load_settings_or_defaults()
     if args.theme:
         settings = dataclasses.replace(settings, theme=args.theme)
     command = args.engine_command or settings.engine_command
-    model, model_problem = None, None
-    try:
-        model = resolve_model(args.model, settings)
-    except UserError as error:
-        model_problem = str(error)
+    model: Path | None = None
+    model_problem = None
+    if command:
+        # The path or name means something on the machine where the engine runs, perhaps not on this one.
+        model = Path(args.model or settings.model or BUILT_IN)
+    else:
+        try:
+            model = resolve_model(args.model, settings)
+        except UserError as error:
+            model_problem = str(error)
+    if not sys.stderr.isatty():
+        # Textual draws on stderr; `deepseek-tui 2>log` is to show the chat all the same.
+        sys.__stderr__ = sys.__stdout__  # type: ignore[misc]  # final only by convention
     return run_chat(
         model=model,
         adapter_path=args.adapter_path,
