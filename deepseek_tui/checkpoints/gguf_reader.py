@@ -7,6 +7,7 @@ every count, length and offset is checked against the size of the file before an
 from __future__ import annotations
 
 import mmap
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ MAX_NAME_BYTES = 1 << 16
 MAX_ARRAY_DEPTH = 3
 MAX_DIMENSIONS = 4
 MAX_ALIGNMENT = 1 << 20
+MAX_PARTS = 1000
+
+SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+"""How the name of a part of a model ends: which of how many."""
 
 STRING, ARRAY = 8, 9
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -78,30 +83,77 @@ class TensorInfo:
 class GGUFFile:
     """An open GGUF file: `metadata` and `tensors` are read, the weights wait in the memory map.
 
-    Raises CheckpointError when the file cannot be opened or is not a sound GGUF file.
+    A model split over several files is opened by any of them; the others lie beside it.
+    Raises CheckpointError when a file cannot be opened or is not a sound GGUF file.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        try:
-            with self.path.open("rb") as file:
-                self.size = file.seek(0, 2)
-                if self.size < 24:
-                    raise CheckpointError(f"{self.path} is not a GGUF file: it has only {self.size} bytes.")
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except OSError as error:
-            raise CheckpointError(f"{self.path} cannot be read: {error.strerror or error}.") from None
-        head = _Head(self._map, self.path)
-        self.version, self.metadata, self.tensors = head.version, head.metadata, head.tensors
+        self._maps: dict[str, mmap.mmap] = {}
+        self.version = 0
+        self.metadata: dict[str, Value] = {}
+        self.tensors: dict[str, TensorInfo] = {}
+        parts = _parts(self.path)
+        for part in parts:
+            data = _mapped(part)
+            head = _Head(data, part)
+            if len(parts) > 1 and head.metadata.get("split.count") != len(parts):
+                raise CheckpointError(f"{part} does not say that it is one of {len(parts)} files.")
+            if twice := self.tensors.keys() & head.tensors.keys():
+                raise CheckpointError(f"The tensor {min(twice)[:80]!r} is in two files of {self.path}.")
+            # The first file carries the metadata, the others only their number.
+            self.metadata = head.metadata | self.metadata
+            self.version = self.version or head.version
+            self.tensors.update(head.tensors)
+            self._maps.update(dict.fromkeys(head.tensors, data))
+        count = self.metadata.get("split.count", 1)
+        if isinstance(count, int) and count > 1 and len(parts) == 1:
+            raise CheckpointError(
+                f"{self.path} is one of {count} files, which its name does not tell.",
+                f"Name them NAME-00001-of-{count:05d}.gguf and so on.",
+            )
 
     def raw(self, name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """The bytes of a tensor as a read-only view of the file, shape [rows, bytes per row]."""
         info = self.tensors[name]
-        flat = np.frombuffer(self._map, np.uint8, info.nbytes, info.offset)
+        flat = np.frombuffer(self._maps[name], np.uint8, info.nbytes, info.offset)
         rows = 1
         for extent in info.shape[:-1]:
             rows *= extent
         return flat.reshape(rows, -1)
+
+
+def gguf_in(folder: Path) -> Path | None:
+    """The GGUF file of a folder that holds one (the first, where a model is split over several)."""
+    files = sorted(folder.glob("*.gguf"))
+    models = {SPLIT.sub("", file.name): file for file in reversed(files)}
+    return next(iter(models.values())) if len(models) == 1 else None
+
+
+def _parts(path: Path) -> list[Path]:
+    match = SPLIT.search(path.name)
+    if match is None or not 0 < int(match[2]) <= MAX_PARTS:
+        return [path]
+    parts = [
+        path.with_name(f"{path.name[: match.start()]}-{n:05d}-of-{match[2]}.gguf")
+        for n in range(1, int(match[2]) + 1)
+    ]
+    if missing := [part.name for part in parts if not part.is_file()]:
+        raise CheckpointError(
+            f"{path.parent} lacks {missing[0]}, a part of the model.", "Get all parts of it."
+        )
+    return parts
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            if size < 24:
+                raise CheckpointError(f"{path} is not a GGUF file: it has only {size} bytes.")
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 class _Head:

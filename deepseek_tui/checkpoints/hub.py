@@ -20,6 +20,7 @@ from typing import Any
 
 from deepseek_tui.checkpoints.catalog import PARTIAL, SOURCE_FILE, find
 from deepseek_tui.checkpoints.errors import CheckpointError
+from deepseek_tui.checkpoints.gguf_reader import SPLIT
 from deepseek_tui.checkpoints.hub_transfer import PullCancelled, RemoteFile, Transfer, explained
 
 __all__ = ["PullCancelled", "PullProgress", "pull"]
@@ -132,7 +133,11 @@ def _already_there(target: Path, repo: str, commit: str) -> Path:
 def _wanted(listing: list[RemoteFile], repo: str, chosen: str | None) -> list[RemoteFile]:
     """The files worth fetching: a model directory, else one GGUF file, else the original checkpoint."""
     names = {item.name for item in listing}
-    ggufs = sorted(name for name in names if re.fullmatch(r"[\w.-]+\.gguf", name))
+    # A model split over several files is one choice, named by its first file.
+    ggufs: dict[str, list[RemoteFile]] = {}
+    for item in sorted(listing, key=lambda item: item.name):
+        if re.fullmatch(r"[\w.-]+\.gguf", item.name):
+            ggufs.setdefault(SPLIT.sub("-00001-of-\\2.gguf", item.name), []).append(item)
     if chosen is not None and chosen not in ggufs:
         raise CheckpointError(
             f"{repo} has no file {chosen!r}.", f"It has {', '.join(ggufs) or 'no GGUF files'}."
@@ -140,17 +145,18 @@ def _wanted(listing: list[RemoteFile], repo: str, chosen: str | None) -> list[Re
     if chosen is None and any(WEIGHTS.fullmatch(name) for name in names) and "config.json" in names:
         return [item for item in listing if WEIGHTS.fullmatch(item.name) or BESIDE.fullmatch(item.name)]
     if chosen is None and len(ggufs) > 1:
-        sizes = {item.name: item.size for item in listing}
-        choice = ", ".join(f"{name} ({sizes[name] / 1e9:.1f} GB)" for name in ggufs)
+        sizes = {name: sum(part.size for part in parts) for name, parts in ggufs.items()}
+        choice = ", ".join(f"{name} ({size / 1e9:.1f} GB)" for name, size in sizes.items())
         raise CheckpointError(f"{repo} has {len(ggufs)} GGUF files.", f"Choose one with --file: {choice}.")
-    weights = {chosen} if chosen else set(ggufs)
+    parts = ggufs[chosen] if chosen else next(iter(ggufs.values()), [])
+    weights = {part.name for part in parts}
     if not weights:
         weights = {name for name in names if re.fullmatch(r"[\w.-]+\.pt", name)}
-    if len(weights) != 1:
-        raise CheckpointError(
-            f"{repo} holds no model that can be run.",
-            "Wanted are config.json with .safetensors files, a .gguf file, or one original .pt checkpoint.",
-        )
+        if len(weights) != 1:
+            raise CheckpointError(
+                f"{repo} holds no model that can be run.",
+                "Wanted are config.json with .safetensors files, a .gguf file, or one original .pt file.",
+            )
     return [item for item in listing if item.name in weights or PAPERS.fullmatch(item.name)]
 
 

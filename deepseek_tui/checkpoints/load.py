@@ -12,6 +12,7 @@ import mlx.core as mx
 
 from deepseek_tui.checkpoints.build import LoadedModel, Progress, build_model
 from deepseek_tui.checkpoints.errors import CheckpointError
+from deepseek_tui.checkpoints.gguf_reader import gguf_in
 from deepseek_tui.checkpoints.safetensors_reader import TensorInfo, read_header
 from deepseek_tui.checkpoints.sums import check_sums
 
@@ -33,8 +34,8 @@ def load_model(
     """Reads a model and makes it ready to run.
 
     `path`: a directory with config.json and *.safetensors (as mlx-lm or transformers write it), one with an
-    original state.pt or best_deepseek_v3.pt, or a .gguf file. `lazy` leaves the weights unread until used.
-    `dtype`: floating type to run in (None: float32 on a CPU, as stored on a GPU); `quantized`: keep packed
+    original state.pt or best_deepseek_v3.pt, or a .gguf file (or a directory with one). `lazy` leaves the
+    weights unread until used. `dtype`: floating type to run in (None: float32 on a CPU, as stored on a GPU); `quantized`: keep packed
     weights packed (None: on a GPU only). `on_progress(done, total)` in bytes of the files.
     Where the directory has a SHA256SUMS, the files are compared with it. Raises `CheckpointError`.
     """
@@ -77,6 +78,8 @@ def _load_file(path: Path, lazy: bool, on_progress: Progress | None, dtype: Any 
 def _load_folder(
     path: Path, lazy: bool, on_progress: Progress | None, dtype: Any | None, quantized: bool | None
 ) -> LoadedModel:
+    if not _weight_names(path) and (gguf := gguf_in(path)) is not None:
+        return _load_file(gguf, lazy, on_progress, dtype)
     if not _weight_names(path) and any(file.suffix in _TORCH for file in path.iterdir()):
         from deepseek_tui.checkpoints.original import load_original
 

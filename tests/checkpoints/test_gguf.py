@@ -17,6 +17,7 @@ from deepseek_tui.checkpoints.errors import CheckpointError
 from deepseek_tui.checkpoints.gguf import convert_gguf, load_gguf
 from deepseek_tui.checkpoints.gguf_quants import read_weights
 from deepseek_tui.checkpoints.gguf_reader import GGUFFile
+from deepseek_tui.checkpoints.load import load_model
 from tests.checkpoints import gguf_files as made
 
 BIG = os.environ.get("DEEPSEEK_TUI_TEST_GGUF")
@@ -194,6 +195,47 @@ def test_unknown_position_scaling_is_refused(tmp_path: Path) -> None:
     tensors["rope_freqs.weight"] = made.plain(np.linspace(1, 3, 8))
     with pytest.raises(CheckpointError, match="rope_freqs"):
         load_gguf(write(tmp_path / "m.gguf", metadata, tensors))
+
+
+def test_a_model_split_over_files_is_one(tmp_path: Path) -> None:
+    metadata, tensors = made.llama_file()
+    names = list(tensors)
+    halves = [{name: tensors[name] for name in part} for part in (names[:9], names[9:])]
+    for number, half in enumerate(halves):
+        own = metadata if number == 0 else {}
+        split = {"split.no": number, "split.count": 2, "split.tensors.count": len(names)}
+        write(tmp_path / f"m-0000{number + 1}-of-00002.gguf", own | split, half)
+    _, _, reference = made.fixture("llama-tiny")
+    for path in (tmp_path / "m-00002-of-00002.gguf", tmp_path):
+        logits = np.array(load_model(path).model(mx.array(reference["tokens_0"][None]))[0])
+        assert np.abs(logits - reference["logits_0"]).max() < 2e-4
+    (tmp_path / "m-00002-of-00002.gguf").rename(tmp_path / "other")
+    with pytest.raises(CheckpointError, match=r"lacks m-00002-of-00002\.gguf"):
+        load_model(tmp_path / "m-00001-of-00002.gguf")
+    (tmp_path / "m-00001-of-00002.gguf").rename(tmp_path / "m.gguf")
+    with pytest.raises(CheckpointError, match="one of 2 files"):
+        load_model(tmp_path / "m.gguf")
+
+
+def test_prediction_layers_are_kept(tmp_path: Path) -> None:
+    metadata, tensors = made.deepseek_file("deepseek-v3-tiny", split=True)
+    rng = np.random.default_rng(5)
+    copied = {
+        name.replace("blk.2.", "blk.3."): value
+        for name, value in tensors.items()
+        if name.startswith("blk.2.")
+    }
+    extra = {"eh_proj": rng.normal(size=(64, 128)), "enorm": np.ones(64), "hnorm": np.ones(64)}
+    extra["shared_head_norm"] = np.ones(64)
+    nextn = {f"blk.3.nextn.{name}.weight": made.plain(array) for name, array in extra.items()}
+    metadata |= {"deepseek2.block_count": 4, "deepseek2.nextn_predict_layers": 1}
+    model = load_gguf(write(tmp_path / "m.gguf", metadata, tensors | copied | nextn)).model
+    _, _, reference = made.fixture("deepseek-v3-tiny")
+    tokens = mx.array(reference["tokens_0"][None])
+    assert np.abs(np.array(model(tokens)[0]) - reference["logits_0"]).max() < 2e-4
+    _, logits = model.mtp(model.hidden(tokens), tokens)
+    assert logits.shape == (1, tokens.shape[1], 384)
+    assert np.isfinite(np.array(logits)).all()
 
 
 @pytest.mark.skipif(BIG is None, reason="needs DEEPSEEK_TUI_TEST_GGUF")

@@ -255,6 +255,16 @@ def test_one_of_several_gguf_files_has_to_be_chosen(hub: Hub, tmp_path: Path) ->
     assert installed(tmp_path)[0].model_type == "gguf"
 
 
+def test_a_split_gguf_file_comes_with_all_its_parts(hub: Hub, tmp_path: Path) -> None:
+    repo = "someone/Big-GGUF"
+    parts = {f"b-Q8_0-0000{n}-of-00002.gguf": bytes([n]) * 2000 for n in (1, 2)}
+    hub.repos[repo] = {"b-Q4_0.gguf": b"4" * 2000, **parts}
+    with pytest.raises(CheckpointError, match="has 2 GGUF files"):
+        pull(repo, tmp_path)
+    folder = pull(repo, tmp_path, file="b-Q8_0-00001-of-00002.gguf")
+    assert names(folder) == {*parts, ".source.json"}
+
+
 def test_a_repository_without_a_model_is_refused(hub: Hub, tmp_path: Path) -> None:
     hub.repos["someone/Data"] = {"README.md": b"hi", "train.csv": b"1,2"}
     with pytest.raises(CheckpointError, match="holds no model"):
