@@ -12,9 +12,10 @@ from textual.widgets import TextArea
 from deepseek_tui import paths
 from deepseek_tui.engine.client import EngineClient
 from deepseek_tui.engine.protocol import Sampling
-from deepseek_tui.settings import Settings
+from deepseek_tui.settings import BUILT_IN, Settings
 from deepseek_tui.text.sanitize import sanitize_line
 from deepseek_tui.tui.controller import Controller
+from deepseek_tui.tui.copying import copy
 from deepseek_tui.tui.keys import problems_with
 from deepseek_tui.tui.screens.chat import ChatScreen
 from deepseek_tui.tui.themes import DARK, THEMES
@@ -58,15 +59,13 @@ class ChatApp(App[None]):
         for problem in self._problems:
             self.notify(sanitize_line(problem), severity="warning", timeout=15, markup=False)
 
-    def action_copy_selection(self) -> None:
+    async def action_copy_selection(self) -> None:
         """Copy a selection; without one say how to leave. Ctrl+C never ends anything."""
         focused = self.focused
         text = focused.selected_text if isinstance(focused, TextArea) else ""
         text = text or self.screen.get_selected_text() or ""
         if text:
-            from deepseek_tui.tui.clipboard import copy
-
-            self.notify(copy(self, text), markup=False)
+            self.notify(await copy(self, text), markup=False)
         else:
             self.notify("Ctrl+Q quits. Esc stops a reply.")
 
@@ -96,6 +95,7 @@ def run_chat(
         history=paths.history_path(),
         model=model,
         adapter_path=adapter_path,
+        model_name=BUILT_IN if model is not None and model == paths.builtin_model() else "",
         model_problem=model_problem,
         sampling=(sampling or Sampling()).over(settings.sampling),
         system_prompt=system_prompt,

@@ -36,7 +36,8 @@ from deepseek_tui.tui.updates import (
 class Controller:
     """One chat application's state: the conversation shown, the line of replies, the engine.
 
-    `model`: what to load, None where nothing is installed; `model_problem` then says what to do.
+    `model`: what to load, None where nothing is installed; `model_problem` then says what to do. `model_name`
+    is shown until the engine says a better one.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Controller:
         history: Path,
         model: Path | str | None,
         adapter_path: str | None = None,
+        model_name: str = "",
         model_problem: str | None = None,
         sampling: Sampling | None = None,
         system_prompt: str = "",
@@ -61,7 +63,7 @@ class Controller:
         self.context_policy = context_policy
         self.status = EngineStatus(
             phase=Phase.NO_MODEL if model is None else Phase.STARTING,
-            model=sanitize_line(Path(model).name) if model is not None else "",
+            model=sanitize_line(model_name or Path(model or "").name),
         )
         self.shown: str | None = None
         self._adapter_path = adapter_path
@@ -253,6 +255,12 @@ class Controller:
         if self._loading is None or (self._loading.done() and self._loading.result() is not None):
             self._loading = asyncio.create_task(self._load())
         return await asyncio.shield(self._loading)
+
+    def check_engine(self) -> None:
+        """Notice an engine that died while it had nothing to do."""
+        if self.status.phase is Phase.READY and not self.client.alive:
+            self.set_status(phase=Phase.DEAD)
+            self.say(Said("The engine stopped. The next message starts it again.", "warning"))
 
     # --- inside ----------------------------------------------------------------------------------
 

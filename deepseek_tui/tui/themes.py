@@ -1,4 +1,7 @@
-"""The app's own colours, dark and light: one blue that means "here", greys for the rest."""
+"""The app's own colours, dark and light: one blue that means "here", greys for the rest.
+
+The greys have so little colour that a terminal of 256 colours shows them as different greys, not all as black.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,23 @@ DARK = Theme(
     success="#6fc48d",
     warning="#e0b065",
     error="#ef7b86",
-    foreground="#d5dae6",
-    background="#12141c",
-    surface="#181b25",
-    panel="#252a38",
+    foreground="#d8dae0",
+    background="#131417",
+    surface="#1b1c21",
+    panel="#2a2c33",
     variables={
         "border": "#6c8cff",
-        "border-blurred": "#343b4e",
+        "border-blurred": "#4a4e59",
         "footer-key-foreground": "#6c8cff",
         "input-selection-background": "#6c8cff 35%",
         "block-cursor-text-style": "bold",
-        "scrollbar": "#2c3242",
-        "scrollbar-hover": "#465068",
+        "scrollbar": "#363942",
+        "scrollbar-hover": "#545864",
         "scrollbar-active": "#6c8cff",
-        "scrollbar-background": "#12141c",
-        "scrollbar-background-hover": "#12141c",
-        "scrollbar-background-active": "#12141c",
-        "scrollbar-corner-color": "#12141c",
+        "scrollbar-background": "#131417",
+        "scrollbar-background-hover": "#131417",
+        "scrollbar-background-active": "#131417",
+        "scrollbar-corner-color": "#131417",
     },
 )
 
@@ -48,7 +51,7 @@ LIGHT = Theme(
     panel="#e2e6f0",
     variables={
         "border": "#3556d6",
-        "border-blurred": "#c3c9d8",
+        "border-blurred": "#b4b8c4",
         "footer-key-foreground": "#3556d6",
         "input-selection-background": "#3556d6 25%",
         "block-cursor-text-style": "bold",

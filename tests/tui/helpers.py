@@ -26,6 +26,7 @@ from deepseek_tui.tui.widgets.prompt import Prompt
 from deepseek_tui.tui.widgets.sidebar import Sidebar
 
 MODEL = "built-in"
+PATIENCE = 15.0
 WIDE = (120, 40)
 NARROW = (80, 24)
 
@@ -58,8 +59,7 @@ class Screen:
 
     @property
     def chat(self) -> ChatScreen:
-        screen = next(s for s in self.app.screen_stack if isinstance(s, ChatScreen))
-        return screen
+        return next(s for s in self.app.screen_stack if isinstance(s, ChatScreen))
 
     @property
     def log(self) -> ChatLog:
@@ -84,21 +84,19 @@ class Screen:
     @property
     def text(self) -> str:
         """The screen as lines of text."""
-        width, height = self.app.size
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join(strip.text.rstrip() for strip in strips[:height])
+        return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips())
 
     @property
     def toasts(self) -> list[str]:
         return [n.message for n in self.app._notifications]
 
-    async def until(self, predicate: Callable[[], object], timeout: float = 15) -> None:
-        """Raises AssertionError with the screen when `predicate` stays false."""
-        end = time.monotonic() + timeout
+    async def until(self, predicate: Callable[[], object]) -> None:
+        """Raises AssertionError with the screen when `predicate` stays false for PATIENCE seconds."""
+        end = time.monotonic() + PATIENCE
         while not predicate():
             if time.monotonic() > end:
                 raise AssertionError(
-                    f"not seen within {timeout} s; toasts {self.toasts}; screen:\n{self.text}"
+                    f"not seen within {PATIENCE} s; toasts {self.toasts}; screen:\n{self.text}"
                 )
             await asyncio.sleep(0.01)
         await self.pilot.pause()

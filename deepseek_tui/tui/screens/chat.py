@@ -15,6 +15,7 @@ from deepseek_tui.errors import UserError
 from deepseek_tui.history.store import Message
 from deepseek_tui.text.sanitize import sanitize_line
 from deepseek_tui.tui.controller import Controller
+from deepseek_tui.tui.copying import copy
 from deepseek_tui.tui.updates import (
     Added,
     ConversationsChanged,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from deepseek_tui.tui.widgets.chat_log import ChatLog
 
 NARROW = 100
+# Characters of a message of the user that are laid out.
+SHOWN = 20_000
 
 
 class ChatScreen(Screen[None]):
@@ -106,6 +109,7 @@ class ChatScreen(Screen[None]):
         await self.query_one("#main").mount(self._log, before="#prompt")
         self._follow()
         self._open_history()
+        self.set_interval(2, self.controller.check_engine)
 
     @work
     async def _open_history(self) -> None:
@@ -241,13 +245,8 @@ class ChatScreen(Screen[None]):
 
     @work
     async def action_copy_reply(self) -> None:
-        from deepseek_tui.tui.clipboard import copy
-
         text = await self.controller.last_reply()
-        if text:
-            self.notify(copy(self.app, text), markup=False)
-        else:
-            self.notify("There is no reply to copy yet.")
+        self.notify(await copy(self.app, text) if text else "There is no reply to copy yet.", markup=False)
 
     def action_latest(self) -> None:
         self.log_widget.jump_to_latest()
@@ -283,9 +282,11 @@ class ChatScreen(Screen[None]):
         assert self._log is not None, "mounted before anything is shown in it"
         return self._log
 
-    @work
-    async def _in_order(self, action: Coroutine[Any, Any, None]) -> None:
+    def _in_order(self, action: Coroutine[Any, Any, None]) -> None:
         """Run what the controller does without holding up the keys that follow."""
+        self.run_worker(self._told(action))
+
+    async def _told(self, action: Coroutine[Any, Any, None]) -> None:
         try:
             await action
         except UserError as error:
@@ -302,7 +303,11 @@ class ChatScreen(Screen[None]):
 
 
 def _view(message: Message) -> MessageView:
-    return MessageView(message.id, message.role, message.text, note_of(message))
+    text = message.text
+    if message.role == "user" and len(text) > SHOWN:
+        # All of it is in the history and goes to the model; nobody reads a megabyte in a chat log.
+        text = f"{text[:SHOWN]}\n\n… and {len(text) - SHOWN:,} more characters"
+    return MessageView(message.id, message.role, text, note_of(message))
 
 
 def _activity(status: EngineStatus) -> str:
