@@ -240,7 +240,23 @@ class _Head:
         self.strings += count
         if count > (self.end - self.at) // 8 or self.strings > MAX_STRINGS:
             raise self._broken(f"the metadata key {key[:80]!r} claims {count} values")
-        return [self._value(kind, key, depth) for _ in range(count)]
+        if kind == STRING:
+            return self._texts(count)
+        return [self._array(key, depth + 1) for _ in range(count)]
+
+    def _texts(self, count: int) -> list[Any]:
+        """`count` texts in a row: vocabularies have hundreds of thousands, so this loop is tight."""
+        data, at, end = self.data, self.at, self.end
+        length_at = struct.Struct("<Q").unpack_from
+        texts = []
+        for _ in range(count):
+            stop = at + 8 + length_at(data, at)[0] if at + 8 <= end else end + 1
+            if stop > end:
+                raise self._broken(f"a text at byte {at} reaches past its head")
+            texts.append(data[at + 8 : stop].decode("utf-8", errors="replace"))
+            at = stop
+        self.at = at
+        return texts
 
     def _table(self, count: int) -> dict[str, TensorInfo]:
         rows = [self._row() for _ in range(count)]

@@ -35,8 +35,9 @@ def load_model(
 
     `path`: a directory with config.json and *.safetensors (as mlx-lm or transformers write it), one with an
     original state.pt or best_deepseek_v3.pt, or a .gguf file (or a directory with one). `lazy` leaves the
-    weights unread until used. `dtype`: floating type to run in (None: float32 on a CPU, as stored on a GPU); `quantized`: keep packed
-    weights packed (None: on a GPU only). `on_progress(done, total)` in bytes of the files.
+    weights unread until used. `dtype`: floating type to run in (None: float32 on a CPU, as stored on a GPU);
+    `quantized`: keep packed weights packed (None: on a GPU only). `on_progress(done, total)` in bytes of the
+    files.
     Where the directory has a SHA256SUMS, the files are compared with it. Raises `CheckpointError`.
     """
     path = Path(path).expanduser()
