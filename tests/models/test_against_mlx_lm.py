@@ -18,6 +18,13 @@ YARN = {
     "beta_fast": 32,
     "beta_slow": 1,
 }
+V2 = deepseek_config(
+    model_type="deepseek_v2",
+    topk_method="greedy",
+    scoring_func="softmax",
+    norm_topk_prob=False,
+    rope_scaling=YARN | {"mscale": 0.707, "mscale_all_dim": 0.707},
+)
 CASES = {
     "q without lora": deepseek_config(q_lora_rank=None),
     "three groups of four": deepseek_config(n_group=3, topk_group=2),
@@ -33,22 +40,11 @@ CASES = {
     "yarn": deepseek_config(rope_scaling=YARN | {"mscale": 0.7, "mscale_all_dim": 1.0}),
     "yarn, equal mscale": deepseek_config(rope_scaling=YARN | {"mscale": 0.707, "mscale_all_dim": 0.707}),
     "yarn, no mscale": deepseek_config(rope_scaling=YARN),
-    "v2": deepseek_config(
-        model_type="deepseek_v2", topk_method="greedy", scoring_func="softmax", norm_topk_prob=False
-    ),
+    "v2": V2,
     "v2, as its configs leave things out": {
-        key: value
-        for key, value in deepseek_config(model_type="deepseek_v2", topk_method="greedy").items()
-        if key not in ("scoring_func", "norm_topk_prob")
+        key: value for key, value in V2.items() if key not in ("scoring_func", "norm_topk_prob")
     },
-    "v2, groups": deepseek_config(
-        model_type="deepseek_v2",
-        topk_method="group_limited_greedy",
-        scoring_func="softmax",
-        norm_topk_prob=False,
-        n_group=4,
-        topk_group=2,
-    ),
+    "v2, groups": V2 | {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2},
     "linear": deepseek_config(rope_scaling={"type": "linear", "factor": 2.0}),
     "llama": llama_config(),
     "llama, tied": llama_config(tie_word_embeddings=True),
