@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from textual.app import App, ComposeResult
@@ -113,11 +114,12 @@ async def test_a_streamed_reply_looks_like_a_loaded_one() -> None:
             block.append(RICH[at : at + 37])
             await asyncio.sleep(0)
         await wait_until(lambda: block.text == RICH, pilot)
-        streamed = screen(log)
+        assert block.lines is not None
+        streamed = list(block.lines)
         await block.finish(RICH)
-        finished = screen(log)
+        finished = list(block.lines)
         await log.show([MessageView("r", "assistant", RICH)])
-        assert screen(log) == finished == streamed
+        assert log.blocks[0].lines == finished == streamed
 
 
 HOSTILE = {
@@ -180,9 +182,25 @@ async def test_it_follows_until_the_user_scrolls_up_and_again_at_the_end() -> No
         assert app.following == [False, True, False, True]
 
 
+async def test_a_reply_at_the_bottom_moves_up_by_several_lines_and_rests() -> None:
+    async with running(60, 18) as (_, log, pilot):
+        block = log.begin_reply("r")
+        tops: list[int] = []
+        for at in range(40):
+            block.append(f"line {at}\\\n")
+            block.flush()
+            assert any(f"line {at}" in row for row in screen(log))
+            tops.append(log.scroll_offset.y)
+        moves = [after - before for before, after in pairwise(tops) if after != before]
+        assert len(moves) <= 8
+        assert max(moves) <= 5
+        await pilot.press("up", "end")
+        assert "line 39" in screen(log)[-2]
+
+
 async def test_home_shows_the_first_message_and_paging_passes_every_line_once() -> None:
     async with running() as (_, log, pilot):
-        await log.show(chat(12))
+        await log.show(chat(6))
         await pilot.press("home")
         assert screen(log)[0] == "▌ You"
         assert screen(log)[1] == "▌ message number 0"
@@ -193,12 +211,12 @@ async def test_home_shows_the_first_message_and_paging_passes_every_line_once() 
             assert log.scroll_offset.y == before + 1
             rows.append(screen(log)[-1])
         numbers = [int(row.split()[-1]) for row in rows if "message number" in row]
-        assert numbers == list(range(12))
+        assert numbers == list(range(6))
 
 
 async def test_paging_up_from_the_end_misses_nothing() -> None:
     async with running() as (_, log, pilot):
-        await log.show(chat(30))
+        await log.show(chat(16))
         pages = [screen(log)]
         while log.scroll_offset.y > 0:
             last = pages[-1]
@@ -209,7 +227,7 @@ async def test_paging_up_from_the_end_misses_nothing() -> None:
         numbers = [
             int(row.split()[-1]) for page in reversed(pages) for row in page if "message number" in row
         ]
-        assert sorted(set(numbers)) == list(range(30))
+        assert sorted(set(numbers)) == list(range(16))
 
 
 async def test_two_thousand_messages_open_with_few_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +244,7 @@ async def test_two_thousand_messages_open_with_few_laid_out(monkeypatch: pytest.
         await pilot.pause()
         assert len(set(laid_out)) < 60
         assert len(list(app.query("*"))) < 10
-        await pilot.press(*["pageup"] * 60)
+        await pilot.press(*["pageup"] * 25)
         assert log.laid_out < 120
         await pilot.press("home")
         assert screen(log)[1] == "▌ message number 0"

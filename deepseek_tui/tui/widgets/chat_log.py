@@ -2,8 +2,8 @@
 
 Messages are lines, not widgets. Only those near the screen are laid out; the others have an estimated height
 until they come near, and what is on the screen stays in its place when an estimate is corrected. So a
-conversation of thousands of messages opens as fast as a short one, and a token of a streaming reply repaints the
-line it is on.
+conversation of thousands of messages opens as fast as a short one, and a token of a streaming reply repaints
+the line it is on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from rich.segment import Segment
@@ -27,6 +28,7 @@ from textual.strip import Strip
 
 from deepseek_tui.tui.widgets.message import MessageBlock, MessageView
 from deepseek_tui.tui.widgets.message_lines import Line, Span, plain
+from deepseek_tui.tui.widgets.message_markdown import warm_up
 
 # Names of styles that lines use; each has a component class "chat-log--NAME".
 STYLES = (
@@ -67,6 +69,9 @@ STYLES = (
 )
 # Longer lines of text are tiring to read; the rest of a wide screen stays empty.
 WIDEST = 100
+# A streaming reply that reaches the bottom is moved up by this many lines at once. Moving repaints the whole
+# log, so line by line would cost several times as many bytes; and text that rests is easier to read.
+SLACK = 4
 # Messages this many screens away from the visible ones keep their lines.
 KEEP_SCREENS = 4
 
@@ -92,62 +97,7 @@ class ChatLog(ScrollView, can_focus=True):
 
     COMPONENT_CLASSES = {f"chat-log--{name}" for name in STYLES}
 
-    DEFAULT_CSS = """
-    ChatLog {
-        width: 1fr;
-        height: 1fr;
-        padding: 0 0 0 1;
-        overflow-x: hidden;
-        overflow-y: scroll;
-        scrollbar-size-vertical: 1;
-        background: $background;
-        color: $foreground;
-    }
-    ChatLog > .chat-log--user { background: $surface; }
-    ChatLog > .chat-log--user-bar { color: $primary; background: $surface; }
-    ChatLog > .chat-log--label-user { color: $text-primary; background: $surface; text-style: bold; }
-    ChatLog > .chat-log--label-assistant { color: $text-success; text-style: bold; }
-    ChatLog > .chat-log--label-system { color: $foreground-muted; text-style: bold; }
-    ChatLog > .chat-log--system { color: $foreground-muted; }
-    ChatLog > .chat-log--notice { color: $foreground-muted; text-style: italic; }
-    ChatLog > .chat-log--error { color: $text-error; }
-    ChatLog > .chat-log--note { color: $text-warning; text-style: italic; }
-    ChatLog > .chat-log--heading-1 { color: $text-primary; text-style: bold underline; }
-    ChatLog > .chat-log--heading-2 { color: $text-primary; text-style: bold; }
-    ChatLog > .chat-log--heading-3 { text-style: bold; }
-    ChatLog > .chat-log--heading-mark { color: $foreground-muted; }
-    ChatLog > .chat-log--strong { text-style: bold; }
-    ChatLog > .chat-log--emphasis { text-style: italic; }
-    ChatLog > .chat-log--strike { text-style: strike; }
-    ChatLog > .chat-log--code-inline { color: $text-warning; background: $surface; }
-    ChatLog > .chat-log--link { text-style: underline; }
-    ChatLog > .chat-log--url { color: $foreground-muted; }
-    ChatLog > .chat-log--quote-bar { color: $foreground-muted; }
-    ChatLog > .chat-log--marker { color: $text-primary; }
-    ChatLog > .chat-log--rule { color: $foreground-muted; }
-    ChatLog > .chat-log--table-head { text-style: bold; }
-    ChatLog > .chat-log--table-rule { color: $foreground-muted; }
-    ChatLog > .chat-log--code { background: $surface; }
-    ChatLog > .chat-log--code-bar { color: $foreground-muted; }
-    ChatLog > .chat-log--code-label { color: $foreground-muted; text-style: italic; }
-    ChatLog > .chat-log--code-comment { color: $foreground-muted; text-style: italic; }
-    ChatLog > .chat-log--code-string { color: $text-success; }
-    ChatLog > .chat-log--code-number { color: $text-warning; }
-    ChatLog > .chat-log--code-keyword { color: $text-accent; text-style: bold; }
-    ChatLog > .chat-log--code-name { color: $text-primary; }
-    ChatLog > .chat-log--code-builtin { color: $text-secondary; }
-    ChatLog > .chat-log--code-deleted { color: $text-error; }
-    ChatLog:ansi > .chat-log--system,
-    ChatLog:ansi > .chat-log--notice,
-    ChatLog:ansi > .chat-log--heading-mark,
-    ChatLog:ansi > .chat-log--url,
-    ChatLog:ansi > .chat-log--quote-bar,
-    ChatLog:ansi > .chat-log--rule,
-    ChatLog:ansi > .chat-log--table-rule,
-    ChatLog:ansi > .chat-log--code-bar,
-    ChatLog:ansi > .chat-log--code-label,
-    ChatLog:ansi > .chat-log--code-comment { text-style: dim; }
-    """
+    DEFAULT_CSS = Path(__file__).with_suffix(".tcss").read_text(encoding="utf-8")
 
     following: reactive[bool] = reactive(True, init=False)
 
@@ -171,8 +121,13 @@ class ChatLog(ScrollView, can_focus=True):
         self._laid_out: set[int] = set()
         self._layout_width = 0
         self._moving = False
+        self._slack = 0  # empty lines below the end of a streaming reply
         self._styles_by_name: dict[str, Style] = {}
         self._notices = 0
+
+    def on_mount(self) -> None:
+        # What the first reply needs takes a quarter of a second to import: not before the first frame.
+        self.call_after_refresh(self.run_worker, warm_up, thread=True, group="warm-up")
 
     # What TUI code calls
 
@@ -261,8 +216,11 @@ class ChatLog(ScrollView, can_focus=True):
             self._heights[index] = height
             self._tops[index + 1 :] = list(accumulate(self._heights[index:], initial=self._tops[index]))[1:]
 
-    def _settle(self) -> None:
-        """Lays out what is on the screen and a screen around it, and keeps in place what is seen."""
+    def _settle(self, growing: bool = False) -> None:
+        """Lays out what is on the screen and a screen around it, and keeps in place what is seen.
+
+        `growing`: the last message streams.
+        """
         if not self._text_width or not self.size.height:
             return
         if not self._blocks:
@@ -274,10 +232,21 @@ class ChatLog(ScrollView, can_focus=True):
             while first > 0 and missing > 0:
                 first -= 1
                 missing -= self._measure(first)
-            self._update_scroll(self._tops[-1])
+            self._follow(growing)
         else:
+            self._slack = 0
             first, last = self._settle_around(self.scroll_offset.y)
         self._release_far(first, last)
+
+    def _follow(self, growing: bool) -> None:
+        """Shows the end; where a reply grows, with room for its next lines."""
+        rows, end = self.size.height, self._tops[-1]
+        free = self.scroll_offset.y + rows - end
+        if not growing or end <= rows:
+            self._slack = 0
+        else:
+            self._slack = free if 0 <= free <= SLACK else min(SLACK, rows // 4)
+        self._update_scroll(end)
 
     def _settle_around(self, y: int) -> tuple[int, int]:
         """The same where `y` is the first line on the screen; the first and last message laid out."""
@@ -310,7 +279,7 @@ class ChatLog(ScrollView, can_focus=True):
                 self._laid_out.discard(index)
 
     def _update_scroll(self, y: int) -> None:
-        height = self._tops[-1]
+        height = self._tops[-1] + self._slack
         if self.virtual_size.height != height or self.virtual_size.width != self.size.width:
             # The scrollbar is always there, so a new height needs no new layout of the screen.
             self.set_reactive(ScrollView.virtual_size, Size(self.size.width, height))
@@ -332,7 +301,7 @@ class ChatLog(ScrollView, can_focus=True):
         assert block.lines is not None
         self._set_height(index, len(block.lines))
         before = self.scroll_offset.y
-        self._settle()
+        self._settle(growing=index == len(self._blocks) - 1)
         if not block.streaming:
             self.refresh()
         elif self.scroll_offset.y == before:
@@ -406,7 +375,7 @@ class ChatLog(ScrollView, can_focus=True):
         if line is None:
             return Strip.blank(width, self.rich_style)
         segments = [Segment(text, self._style(style)) for text, style in line.spans]
-        strip = Strip(segments)
+        strip = Strip(segments).simplify()
         if line.fill:
             strip = strip.adjust_cell_length(self._layout_width, self._style(line.fill))
         selection = self.text_selection

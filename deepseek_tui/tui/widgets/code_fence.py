@@ -58,15 +58,23 @@ def _lexer(language: str) -> Lexer | None:
 
 
 def language_of(info: str) -> str:
-    """The language that a fence names ("```python title=x" is "python"), in lower case; "" if it names none."""
+    """The language that a fence names ("```python title=x" is "python") in lower case, or ""."""
     words = info.replace(",", " ").replace("{", " ").replace("}", " ").split()
     return words[0].lstrip(".").lower() if words else ""
 
 
 @lru_cache(maxsize=4096)
 def highlight_line(code: str, language: str) -> tuple[Span, ...]:
-    """Colours one line by itself. What a line cannot know (it is inside a long string) is mended by `highlight`."""
+    """Colours one line by itself; that it is inside a long string only `highlight` can know."""
     return highlight(code, language)[0]
+
+
+def _add(row: list[Span], text: str, style: str) -> None:
+    """Appends to a row. Few long runs are fewer bytes for a terminal; a space looks alike in any style."""
+    if row and (row[-1].style == style or text.isspace()):
+        row[-1] = Span(row[-1].text + text, row[-1].style)
+    elif text:
+        row.append(Span(text, style))
 
 
 def highlight(code: str, language: str) -> list[tuple[Span, ...]]:
@@ -79,11 +87,11 @@ def highlight(code: str, language: str) -> list[tuple[Span, ...]]:
     for token_type, text in lexer.get_tokens(code):
         style = _style(str(token_type))
         first, *others = text.split("\n")
-        if first:
-            row.append(Span(first, style))
+        _add(row, first, style)
         for part in others:
             rows.append(tuple(row))
-            row = [Span(part, style)] if part else []
+            row = []
+            _add(row, part, style)
     rows.append(tuple(row))
     # A lexer may add or eat line ends; the number of lines on the screen is that of the source.
     expected = code.count("\n") + 1

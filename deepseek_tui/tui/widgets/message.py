@@ -47,8 +47,9 @@ class MessageBlock:
     ) -> None:
         self.id = view.id
         self.role = view.role
-        self.text = sanitize(view.text)
-        self.note = sanitize(view.note)
+        self._raw = view.text
+        self._text: str | None = None
+        self.note = sanitize(view.note) if view.note else ""
         self.streaming = streaming
         self.lines: list[Line] | None = None
         self.flushes = 0
@@ -65,11 +66,19 @@ class MessageBlock:
         self._last_flush = 0.0
         self._cost = 0.0
 
+    @property
+    def text(self) -> str:
+        """What was said, safe to show. Filtered at first use: a conversation may be long."""
+        if self._text is None:
+            self._text = sanitize(self._raw)
+        return self._text
+
     # Layout
 
     def estimate(self, width: int) -> int:
         """About how many lines the message takes; cheap, for messages far from the screen."""
-        return 2 + self.text.count("\n") + len(self.text) // max(1, width) + bool(self.note)
+        text = self._raw if self._text is None else self._text
+        return 2 + text.count("\n") + len(text) // max(1, width) + bool(self.note)
 
     def lay_out(self, width: int) -> list[Line]:
         """The screen lines in this width, a blank one at the end included; kept until `release`."""
@@ -142,7 +151,7 @@ class MessageBlock:
         began = monotonic()
         text = self._sanitizer.feed("".join(self._waiting))
         self._waiting.clear()
-        self.text += text
+        self._text = self.text + text
         self.flushes += 1
         if text and self._stream is not None and self.lines is not None:
             first = self._stream.feed(text)
@@ -160,7 +169,7 @@ class MessageBlock:
     async def finish(self, text: str, note: str = "") -> None:
         """Ends the reply: `text` is the whole of it, `note` what stands under it."""
         self._waiting.clear()
-        self.text = sanitize(text)
+        self._text = sanitize(text)
         self.note = sanitize(note)
         if self._stream is not None:
             # Colouring much code takes longer than a key press may wait.

@@ -1,7 +1,7 @@
 """Screen lines of a message, and the wrapping that makes them.
 
-A line is plain data: runs of text with the names of their styles. Colours come in when a line is painted, so a
-change of theme needs no new layout, and a message can be laid out without a running app.
+A line is plain data: runs of text with the names of their styles. Colours come in when a line is painted, so
+a change of theme needs no new layout, and a message can be laid out without a running app.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TAB_SIZE = 4
 
 # Characters known to be one cell wide: with these alone, cells and characters are the same number.
 _NARROW = re.compile(r"[\x20-\x7e\xa0-\xac\xae-\u02ff\u0370-\u0482\u2010-\u2027\u2030-\u205e€\u2500-\u25fc]*")
-# Scripts written without spaces: a line may be broken after each character, but not before closing punctuation.
+# Scripts written without spaces: a line may be broken after each character, not before closing punctuation.
 _WIDE = "\u2e80-\u2fff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff01-\uff60\U00020000-\U0003ffff"
 _CLOSING = "、。，．！？；：）】」』》〉’”％"
 _PIECE = re.compile(rf" +|[{_CLOSING}]+|[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+")
@@ -95,32 +95,29 @@ def _narrow_pieces(text: str, width: int) -> list[_Piece]:
 
 def _wide_pieces(text: str, width: int) -> list[_Piece]:
     pieces: list[_Piece] = []
-    start = end = used = 0
+    start = used = 0
     for match in _PIECE.finditer(text):
         word, at = match.group(), match.start()
         cells = cell_len(word)
         if used + cells <= width:
             used += cells
-            end = match.end()
             continue
         if word[0] == " " and used:
             pieces.append(_Piece(start, at, match.end()))
-            start = end = match.end()
-            used = 0
+            start, used = match.end(), 0
             continue
         if used and cells <= width:
             stop = at
             while stop > start and text[stop - 1] == " ":
                 stop -= 1
             pieces.append(_Piece(start, stop, at) if stop > start else _Piece(start, at, at))
-            start, used, end = at, cells, match.end()
+            start, used = at, cells
             continue
         for first, _last, size in split_graphemes(word)[0]:
             if used and used + size > width:
                 pieces.append(_Piece(start, at + first, at + first))
                 start, used = at + first, 0
             used += size
-        end = match.end()
     pieces.append(_Piece(start, len(text), len(text)))
     return pieces
 
@@ -166,8 +163,8 @@ def _slice(spans: Sequence[Span], pieces: Iterable[_Piece]) -> list[tuple[Span, 
 def wrap(spans: Sequence[Span], width: int, *, fold: bool = False) -> list[Line]:
     """Breaks one line of text into screen lines of at most `width` cells; `fold` breaks inside words.
 
-    The last line's joiner is a newline; the others keep what the break dropped, so that joining the lines with
-    their joiners gives the text back. A character wider than `width` gets a line of its own.
+    The last line's joiner is a newline; the others keep what the break dropped, so that joining the lines
+    with their joiners gives the text back. A character wider than `width` gets a line of its own.
     """
     text = "".join(span.text for span in spans)
     width = max(1, width)

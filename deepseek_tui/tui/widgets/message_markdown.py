@@ -1,10 +1,12 @@
 """Markdown to screen lines: CommonMark with tables and strikethrough, laid out for a terminal.
 
-A text is cut into units (a block at the top level, or an item of a list there) that are laid out one by one, each
-from its own source alone. That is what lets a growing reply keep what is finished and lay out only its last unit.
+A text is cut into units (a block at the top level, or an item of a list there) that are laid out one by one,
+each from its own source alone. That is what lets a growing reply keep what is finished and lay out only its
+last unit.
 
-Nothing is hidden from the reader: the target of a link stands after its text, an image is its description, HTML is
-text. Character references are resolved by the parser, so its output passes the filter for control characters again.
+Nothing is hidden from the reader: the target of a link stands after its text, an image is its description,
+HTML is text. Character references are resolved by the parser, so its output passes the filter for control
+characters again.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class Unit:
     """A piece of a text that is laid out by itself.
 
     `start`, `end`: its lines in the text. `spaced`: a blank line stands before it on the screen.
-    `family`: the kind and marker of the list it is an item of ("" if none); `number`: its place in an ordered list.
+    `family`: the kind and marker of the list it is an item of ("" if none); `number`: its place there, if
+    that is an ordered one.
     """
 
     tokens: tuple[Token, ...]
@@ -54,7 +57,19 @@ def parser() -> MarkdownIt:
     # Imported here: the first frame needs no Markdown.
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("inline")
+    md = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("inline")
+    # The first use compiles the rules, step by step; a second thread must not meet them half done.
+    md.inline.parse("text", md, {}, [])
+    md.parse("text")
+    return md
+
+
+def warm_up() -> None:
+    """Imports and builds what the first layout needs, so that it need not wait for that."""
+    source = "text\n\n| a |\n|---|\n\n```python\npass\n```"
+    layout = Layout(source.split("\n"), NARROWEST, {})
+    for unit in units(source, {}):
+        layout.unit(unit)
 
 
 def _close(tokens: Sequence[Token], at: int) -> int:
@@ -90,8 +105,8 @@ def units(
 ) -> list[Unit]:
     """Cuts a text into units.
 
-    `before`: the unit that came before this text, where the text is the rest of a longer one, so that its list
-    goes on; `blank_before`: whether a blank line stands between.
+    `before`: the unit that came before this text, where the text is the rest of a longer one, so that its
+    list goes on; `blank_before`: whether a blank line stands between.
     """
     lines = source.split("\n")
     found: list[Unit] = []
@@ -117,8 +132,8 @@ def units(
 class Layout:
     """Lays units out in a given width.
 
-    `lines`: the lines of the text that the units were cut from. `open_ended`: the text still grows, so that a fence
-    without its end is coloured line by line instead of as a whole.
+    `lines`: the lines of the text that the units were cut from. `open_ended`: the text still grows, so that a
+    fence without its end is coloured line by line instead of as a whole.
     """
 
     def __init__(self, lines: Sequence[str], width: int, env: Environment, open_ended: bool = False) -> None:
@@ -275,7 +290,7 @@ def code_lines(code: str, language: str, width: int) -> Sequence[Line]:
 
 
 def open_code_lines(rows: Sequence[str], language: str, width: int) -> list[Line]:
-    """Code whose end has not come yet: each line coloured by itself, so that a line costs the same at any length."""
+    """Code whose end has not come: each line coloured by itself, so that it costs the same at any length."""
     lines = code_label(language)
     for row in rows:
         lines += code_lines(row, language, width)

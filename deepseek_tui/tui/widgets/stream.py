@@ -1,8 +1,8 @@
 """A reply that grows: lays out what came new, keeps what is finished.
 
-The text is cut into units (message_markdown). Once the line that begins a later unit is complete, the units before
-it cannot change any more: their lines are frozen. Only the last unit is laid out again as text comes, and a long
-one only in its last part (stream_open). So a token costs the same at any length of the reply.
+The text is cut into units (message_markdown). Once the line that begins a later unit is complete, the units
+before it cannot change any more: their lines are frozen. Only the last unit is laid out again as text comes,
+and a long one only in its last part (stream_open). So a token costs the same at any length of the reply.
 
 `finish` cuts the whole text once more, laying out only units that came out differently.
 """
@@ -38,8 +38,8 @@ def markdown_lines(text: str, width: int) -> list[Line]:
 class MarkdownStream:
     """The screen lines of a text that comes in pieces, `width` cells wide.
 
-    `lines` are all lines so far; the first `frozen` of them do not change before `finish`. `layouts` counts the
-    units laid out, which is the work done.
+    `lines` are all lines so far; the first `frozen` of them do not change before `finish`. `layouts` counts
+    the units laid out, which is the work done.
     """
 
     def __init__(self, width: int) -> None:
@@ -109,7 +109,7 @@ class MarkdownStream:
             return False
         found = units(text, self._env, self._before, self._blank_before)
         rows = text.split("\n")
-        # The last unit is open; so is the one before it, as long as the line that began the last is incomplete.
+        # The last unit is open; so is the one before it while the line that began the last is incomplete.
         opened = len(found) - 1 if found and found[-1].start < len(rows) - 1 else len(found) - 2
         if opened > 0:
             layout = Layout(rows, self.width, self._env)

@@ -1,9 +1,9 @@
 """Units of a reply that grow long while they are open, and how they are shown until they end.
 
-Each takes the source of its unit as it grows and gives the screen lines that are new: those that stay until the
-unit ends, and those that the next piece of text may change. `at` is the screen line where the latter begin. What
-is shown so may differ from the final layout in details (colours that span lines, column widths); the end of the
-reply mends that.
+Each takes the source of its unit as it grows and gives the screen lines that are new: those that stay until
+the unit ends, and those that the next piece of text may change. `at` is the screen line where these begin.
+What is shown so may differ from the final layout in details (colours that span lines, column widths); the end
+of the reply mends that.
 """
 
 from __future__ import annotations
