@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 from collections import deque
@@ -38,7 +39,7 @@ class Child:
         self._env = dict(env)
         self._log = log
         self._hello_timeout = hello_timeout
-        self._tail: deque[str] = deque(maxlen=20)
+        self._tail: deque[str] = deque(maxlen=300)
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._process: asyncio.subprocess.Process | None = None
@@ -174,7 +175,9 @@ class Child:
         return f" with exit status {status}"
 
     def _said(self) -> str:
-        last = next((line for line in reversed(self._tail) if line.strip()), "")
+        # What a crash leaves behind these words is a dump of stacks, of use in the log alone.
+        words = itertools.takewhile(lambda line: not line.startswith("Fatal Python error"), self._tail)
+        last = next((line for line in reversed(list(words)) if line.strip()), "")
         return f" It said: {last.strip()[:200]}" if last else ""
 
     async def _copy_stderr(self) -> None:

@@ -212,7 +212,7 @@ class EngineClient:
                 return
 
     async def count_tokens(self, text: str) -> int:
-        """Tokens of `text` for the loaded model. Raises EngineError. Waits for a reply that is being made."""
+        """Tokens of `text` for the loaded model, in the middle of a reply too. Raises EngineError."""
         event = await self._ask(CountTokens(next(self._ids), text), TokenCount)
         assert isinstance(event, TokenCount)
         return event.count

@@ -6,24 +6,29 @@ works on something else; everything else queues, first in, first out.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, TypeVar
 
 from deepseek_tui.engine.protocol import (
     Cancel,
     Event,
     Failed,
+    Load,
     ProtocolError,
     Request,
     Shutdown,
+    Unload,
     decode,
     encode,
 )
+
+_R = TypeVar("_R", bound=Request)
 
 
 class Pipe:
@@ -71,6 +76,20 @@ class Pipe:
             with self._changed:
                 self._known.discard(request.id)
                 self._cancelled.discard(request.id)
+
+    def overtaking(self, kind: type[_R]) -> list[_R]:
+        """Waiting requests of one kind that may be answered now, ahead of what is being worked on.
+
+        None from behind a Load or Unload, after which the answer would be another.
+        """
+        with self._changed:
+            before = list(itertools.takewhile(lambda r: not isinstance(r, Load | Unload), self._queue))
+            found: list[_R] = [request for request in before if isinstance(request, kind)]
+            for request in found:
+                self._queue.remove(request)
+                self._known.discard(request.id)
+                self._cancelled.discard(request.id)
+        return found
 
     def cancelled(self, request_id: int) -> bool:
         return request_id in self._cancelled

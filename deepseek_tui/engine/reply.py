@@ -58,12 +58,13 @@ class Reply:
     def token(self, token_id: int, text: str) -> Iterator[Event]:
         """One more token and the text that it completes, if any."""
         self._last = now = self._clock()
-        if self._first is None:
+        first = self._first is None
+        if first:
             self._first = now
         self.count += 1
         self._ids.append(token_id)
         yield from self.text(text)
-        if now - self._stats_sent >= _STATS_SECONDS:
+        if first or now - self._stats_sent >= _STATS_SECONDS:
             self._stats_sent = now
             yield self.stats()
 

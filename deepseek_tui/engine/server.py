@@ -143,6 +143,9 @@ class _Server:
         session = self._loaded()
         for event in session.generate(request, lambda: self._pipe.cancelled(request.id)):
             self._pipe.send(event)
+            # The prompt shows the size of a draft while a reply streams.
+            for count in self._pipe.overtaking(CountTokens):
+                self.answer(count)
 
     def _loaded(self) -> Session:
         if self._session is None:

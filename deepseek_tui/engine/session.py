@@ -57,7 +57,8 @@ class Session:
         self._tokenizer = tokenizer
         self._prefill_step = default_prefill_step(self._model)
         self.caches = CacheStore(
-            _default_cache_bytes() if cache_bytes is None else cache_bytes, self._model.make_cache
+            _default_cache_bytes() if cache_bytes is None else cache_bytes,
+            lambda: list(self._model.make_cache()),
         )
 
     @classmethod
@@ -70,7 +71,7 @@ class Session:
     ) -> Session:
         """Load a model and its tokenizer. `on_progress(done, total)` in bytes. Raises UserError."""
         path = Path(path).expanduser()
-        tokenizer = _tokenizer_of(path)
+        tokenizer = load_tokenizer(path)
         return cls(load_model(path, adapter_path, on_progress=on_progress), tokenizer, path, cache_bytes)
 
     def generate(
@@ -106,7 +107,7 @@ class Session:
     def unload(self) -> None:
         """Free the memory. The session is of no use afterwards."""
         self.caches.clear()
-        self._model = None
+        self._model = None  # the last reference to the weights
         mx.clear_cache()
 
     def _generate(self, request: Generate, should_cancel: Callable[[], bool]) -> Iterator[Event]:
@@ -119,8 +120,8 @@ class Session:
         room = self.info.context_length - len(prompt.tokens)
         wanted = sampling.max_tokens or 0
         max_tokens = room if wanted == -1 else min(wanted, room)
-        self.caches.reserve(self.info.kv_bytes_per_token * (len(prompt.tokens) + max(max_tokens, 0)))
         held = self.caches.take(request.conversation, prompt.tokens)
+        self.caches.reserve(self.info.kv_bytes_per_token * (len(prompt.tokens) + max(max_tokens, 0)))
         reply = Reply(
             request.id,
             prompt_tokens=len(prompt.tokens),
@@ -290,10 +291,6 @@ def _bias(bias: dict[str, float] | None) -> dict[int, float] | None:
         return None if bias is None else {int(token): value for token, value in bias.items()}
     except ValueError as error:
         raise EngineError("request", f"logit_bias names {error} where a token id belongs.") from error
-
-
-def _tokenizer_of(path: Path) -> Tokenizer | None:
-    return load_tokenizer(path if path.is_dir() else path.parent)
 
 
 def _default_cache_bytes() -> int:

@@ -79,6 +79,23 @@ async def test_load_answer_cancel_count_unload(client: EngineClient, folder: Pat
     assert unloaded[-1].kind == "no-model"
 
 
+async def test_a_draft_is_counted_while_a_reply_streams(client: EngineClient, folder: Path) -> None:
+    async for _ in client.load(folder):
+        pass
+    events = []
+    counts = []
+    async for event in client.generate("c", HI, sampling=LONG):
+        events.append(event)
+        if isinstance(event, Token):
+            counts.append(await client.count_tokens("A draft."))
+            await client.cancel()
+
+    assert counts[0] > 0
+    # Had the count waited for the end of the reply, there would have been nothing left to cancel.
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "cancelled"
+
+
 async def test_a_path_without_a_model_is_one_sentence(client: EngineClient, tmp_path: Path) -> None:
     events = [e async for e in client.load(tmp_path / "nowhere")]
 

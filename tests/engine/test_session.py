@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,16 @@ def test_a_model_without_a_tokenizer_says_so(tmp_path: Path) -> None:
 
     assert failure_of(ask(session)).kind == "no-tokenizer"
     assert "bare has no tokenizer.json" in failure_of(ask(session, raw=True)).message
+
+
+def test_unloading_frees_the_model(folder: Path) -> None:
+    session = Session.load(folder)
+    ask(session, sampling=Sampling(max_tokens=2))
+    model = weakref.ref(session._model)
+
+    session.unload()
+
+    assert model() is None
 
 
 def test_loading_reports_bytes_up_to_the_whole(folder: Path) -> None:
