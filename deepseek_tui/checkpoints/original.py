@@ -17,7 +17,7 @@ import numpy as np
 
 from deepseek_tui.checkpoints.build import LoadedModel, Progress, build_model
 from deepseek_tui.checkpoints.errors import CheckpointError
-from deepseek_tui.checkpoints.load import read_json
+from deepseek_tui.checkpoints.folder import read_json
 from deepseek_tui.checkpoints.pickle_machine import Record
 from deepseek_tui.checkpoints.save import save_model_dir
 from deepseek_tui.checkpoints.torch_pickle import TorchCheckpoint, TorchTensor

@@ -14,7 +14,7 @@ from typing import Any
 import mlx.core as mx
 
 from deepseek_tui.checkpoints.errors import CheckpointError
-from deepseek_tui.checkpoints.load import INDEX, PREDICTION
+from deepseek_tui.checkpoints.folder import INDEX, PREDICTION
 from deepseek_tui.checkpoints.quantization import quantization_settings
 
 SHARD_BYTES = 5 << 30

@@ -14,7 +14,8 @@ from mlx.utils import tree_flatten
 
 from deepseek_tui.checkpoints.build import build_model
 from deepseek_tui.checkpoints.errors import CheckpointError
-from deepseek_tui.checkpoints.load import INDEX, load_model
+from deepseek_tui.checkpoints.folder import INDEX
+from deepseek_tui.checkpoints.load import load_model
 from deepseek_tui.checkpoints.save import save_model_dir
 from tests.models.support import (
     BUILT_IN,

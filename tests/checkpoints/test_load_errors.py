@@ -12,7 +12,8 @@ import mlx.core as mx
 import pytest
 
 from deepseek_tui.checkpoints.errors import CheckpointError
-from deepseek_tui.checkpoints.load import INDEX, load_model
+from deepseek_tui.checkpoints.folder import INDEX
+from deepseek_tui.checkpoints.load import load_model
 from tests.models.support import FIXTURES
 
 
