@@ -1,24 +1,23 @@
-"""Writes a model directory exactly as mlx-lm writes it, whole or not at all."""
+"""Writes a model directory as mlx-lm writes it, whole or not at all."""
 
 from __future__ import annotations
 
-import json
+import contextlib
+import fcntl
+import glob
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
-
 from deepseek_tui.checkpoints.errors import CheckpointError
-from deepseek_tui.checkpoints.folder import INDEX, PREDICTION
-from deepseek_tui.checkpoints.quantization import quantization_settings
+from deepseek_tui.checkpoints.weight_writer import SHARD_BYTES, WeightWriter, write_json
 
-SHARD_BYTES = 5 << 30
-"""A weight file holds at most this much, unless one tensor alone is larger."""
+PARTIAL = ".partial"
+"""Ending of the hidden folder that a model is written into."""
 
 _NOT_KEPT = ("_name_or_path", "vision_config", "quantization_config")
 
@@ -38,18 +37,37 @@ def save_model_dir(
     are copied in. Everything is written beside `path` first and moved there at the end, so `path` never holds
     half a model. Raises `CheckpointError` where it exists already (unless `replace`) or cannot be written.
     """
+    with new_model_dir(path, replace=replace) as (target, work):
+        ahead = prediction_names(config)
+        with contextlib.closing(WeightWriter(work, weights, ahead, shard_bytes=shard_bytes)) as writer:
+            for name, array in weights.items():
+                writer.add(name, array)
+            writer.finish(config)
+        for file in files:
+            shutil.copyfile(file, work / file.name)
+        write_config(work, config)
+    return target
+
+
+@contextlib.contextmanager
+def new_model_dir(path: str | Path, *, replace: bool = False) -> Iterator[tuple[Path, Path]]:
+    """(`path`, a folder to write into): the folder takes the place of `path` when the block ends well.
+
+    What an earlier, killed process left of the same model is cleared away first. Raises `CheckpointError`
+    where `path` exists already (unless `replace`), and for any OSError in the block.
+    """
     path = Path(path).expanduser().absolute()
     if not replace and path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise CheckpointError(f"{path} exists already.", "Choose another name or remove it first.")
     work: Path | None = None
+    lock: int | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+        _clear_leftovers(path)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent))
+        lock = _locked(work)
         work.chmod(0o755)
-        _write_weights(work, weights, config, shard_bytes)
-        _write_json(work / "config.json", _clean(config))
-        for file in files:
-            shutil.copyfile(file, work / file.name)
+        yield path, work
         _put_in_place(work, path)
     except (OSError, RuntimeError) as error:
         # MLX reports a full disk as a RuntimeError.
@@ -58,7 +76,27 @@ def save_model_dir(
     finally:
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
-    return path
+        if lock is not None:
+            os.close(lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """A lock on the folder that lives as long as this process, or None where another one holds it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _clear_leftovers(path: Path) -> None:
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
+        handle = _locked(folder) if folder.is_dir() and not folder.is_symlink() else None
+        if handle is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(handle)
 
 
 def _put_in_place(work: Path, path: Path) -> None:
@@ -76,69 +114,20 @@ def _put_in_place(work: Path, path: Path) -> None:
         shutil.rmtree(before, ignore_errors=True)
 
 
-def _clean(config: dict[str, Any]) -> dict[str, Any]:
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """config.json, cleaned and sorted as mlx-lm does. Written last: a folder without it is no model."""
     kept = {key: value for key, value in config.items() if key not in _NOT_KEPT}
     if config.get("quantization") is not None:
         kept["quantization_config"] = config["quantization"]
-    return dict(sorted(kept.items()))
+    write_json(folder / "config.json", dict(sorted(kept.items())))
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=4)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_weights(folder: Path, weights: dict[str, Any], config: dict[str, Any], shard_bytes: int) -> None:
-    trunk, prediction = _split_prediction(weights, config)
-    shards: list[dict[str, Any]] = []
-    room = 0
-    for name, array in trunk.items():
-        if not shards or array.nbytes > room:
-            shards.append({})
-            room = shard_bytes
-        shards[-1][name] = array
-        room -= array.nbytes
-    weight_map: dict[str, str] = {}
-    for number, shard in enumerate(shards, 1):
-        file = "model.safetensors"
-        if len(shards) > 1:
-            file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        mx.save_safetensors(str(folder / file), shard, metadata={"format": "mlx"})
-        weight_map.update(dict.fromkeys(shard, file))
-    if prediction:
-        mx.save_safetensors(str(folder / PREDICTION), prediction, metadata={"format": "mlx"})
-    metadata = {
-        "total_size": sum(array.nbytes for array in trunk.values()),
-        "total_parameters": count_parameters(trunk, config),
-    }
-    _write_json(folder / INDEX, {"metadata": metadata, "weight_map": dict(sorted(weight_map.items()))})
-
-
-def _split_prediction(
-    weights: dict[str, Any], config: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def prediction_names(config: dict[str, Any]) -> Callable[[str], bool]:
+    """Which tensors belong to prediction layers: those of layers past the ones that config.json counts."""
     last = config.get("num_hidden_layers")
-    prediction = {}
-    for name, array in weights.items():
+
+    def is_ahead(name: str) -> bool:
         match = re.match(r"model\.layers\.(\d+)\.", name)
-        if match and isinstance(last, int) and int(match[1]) >= last:
-            prediction[name] = array
-    return {name: array for name, array in weights.items() if name not in prediction}, prediction
+        return match is not None and isinstance(last, int) and int(match[1]) >= last
 
-
-def count_parameters(weights: dict[str, Any], config: dict[str, Any]) -> int:
-    """Numbers in the model, a packed one counted once and its scales not at all."""
-    settings = quantization_settings(config)
-    total = 0
-    for name, array in weights.items():
-        path, _, part = name.rpartition(".")
-        packed = f"{path}.scales" in weights
-        if packed and part == "weight":
-            own = settings.get(path)
-            bits = own.get("bits") if isinstance(own, dict) else None
-            total += array.size * 32 // int(bits or settings.get("bits") or 4)
-        elif not packed or part == "bias":
-            total += array.size
-    return total
+    return is_ahead
