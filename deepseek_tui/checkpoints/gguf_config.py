@@ -181,7 +181,8 @@ def _llama3_scaling(reader: Reader, config: dict[str, Any]) -> dict[str, Any]:
     half = config["head_dim"] // 2
     if reader.file.tensors["rope_freqs.weight"].type_name == "F32" and factors.size == half * 4:
         wanted = factors.view(np.float32).astype(np.float64)
-        for length in (8192, *(1 << power for power in range(5, 21))):
+        lengths = (8192, *(1 << power for power in range(5, 21)))
+        for length in lengths if (wanted >= 1).all() and np.isfinite(wanted).all() else ():
             scaling = {
                 "factor": round(float(wanted.max()), 4),
                 "low_freq_factor": 1.0,

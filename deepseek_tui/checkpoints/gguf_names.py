@@ -92,7 +92,7 @@ def layout(file: GGUFFile) -> Layout:
     if len(blocks) == config["num_hidden_layers"]:
         config.pop("num_nextn_predict_layers", None)
         count = config["num_hidden_layers"]
-    if blocks != set(range(count)):
+    if len(blocks) != count or blocks != set(range(len(blocks))):
         raise CheckpointError(f"{file.path} announces {count} layers but holds tensors of {len(blocks)}.")
     _add_quantization(file, config, placements)
     return Layout(config, placements)

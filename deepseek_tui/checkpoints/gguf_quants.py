@@ -92,7 +92,8 @@ def _repack(blocks: Bytes, kind: str) -> tuple[Array, Array, Array]:
 def _scaled(scales: Array, factor: int) -> tuple[Array, Array]:
     """Scales, and biases factor*scales: a power of two, so exact; float32 where float16 would overflow."""
     biases = scales.astype(np.float32) * factor
-    if np.abs(biases).max(initial=0) > np.finfo(np.float16).max:
+    # Not "larger than": what is no number shall not be narrowed either, it is refused later.
+    if not np.abs(biases).max(initial=0) <= np.finfo(np.float16).max:
         return scales.astype(np.float32), biases
     return scales, biases.astype(np.float16)
 

@@ -167,6 +167,7 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path, kind: int) -> None:
         ({"general.architecture": "mamba"}, "architecture 'mamba' .* not supported.*llama, qwen3, deepseek2"),
         ({"llama.expert_count": 8}, "with experts"),
         ({"llama.block_count": 7}, "announces 7 layers but holds tensors of 2"),
+        ({"llama.block_count": 16_000_000}, "announces 16000000 layers but holds tensors of 2"),
         ({"llama.block_count": 4_000_000_000}, "block_count is 4000000000, which is not a sensible size"),
         ({"llama.attention.head_count": 0}, "head_count is 0"),
         ({"llama.attention.head_count": "four"}, "head_count is four"),
