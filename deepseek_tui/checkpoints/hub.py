@@ -26,7 +26,6 @@ from deepseek_tui.checkpoints.hub_transfer import PullCancelled, RemoteFile, Tra
 __all__ = ["PullCancelled", "PullProgress", "pull"]
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
-NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}")
 # The files of a model directory. Folders below (onnx/, original/) hold other forms of the same weights.
 WEIGHTS = re.compile(r"(?!consolidated)[\w.-]+\.safetensors")
 BESIDE = re.compile(
@@ -88,7 +87,10 @@ def pull(
         _write_source(partial, repo, commit, files)
         if on_arrival is not None:
             on_arrival(partial)
-        partial.replace(target)
+        try:
+            partial.replace(target)
+        except OSError as error:
+            raise CheckpointError(f"{target} cannot be made: {error.strerror or error}.") from None
     return target
 
 
@@ -173,9 +175,11 @@ def _own(partial: Path, name: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise CheckpointError(f"{name} is already being downloaded by another process.") from None
-        yield
-        with contextlib.suppress(OSError):
-            Path(lock.name).unlink()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                Path(lock.name).unlink()
 
 
 def _check_space(partial: Path, files: list[RemoteFile]) -> None:
