@@ -72,6 +72,7 @@ def decode_tokens(
     sampler: SamplerLike | None = None,
     logits_processors: Sequence[LogitsProcessor] | None = None,
     prompt_cache: list[Any] | None = None,
+    cached_ids: Sequence[int] = (),
     prefill_step_size: int | None = None,
     prompt_progress_callback: Callable[[int, int], None] | None = None,
     should_cancel: Callable[[], bool] | None = None,
@@ -79,7 +80,8 @@ def decode_tokens(
     """Yields (id, logprobs [V], computed when used), at most `max_tokens` (-1: no bound). Ends when
     cancelled.
 
-    `prompt`: ids that follow those in `prompt_cache`, at least one. When the iterator ends or is closed, the
+    `prompt`: ids that follow those in `prompt_cache`, at least one. `cached_ids`: the ids in the cache, for
+    penalties that look back and for models whose window slides. When the iterator ends or is closed, the
     cache holds what it held, the prompt, and every id yielded but the last; a prefill that was cancelled
     leaves the chunks it finished; a model whose window slid is left with an empty cache. `cache.offset`
     counts it.
@@ -87,16 +89,17 @@ def decode_tokens(
     decoder = _Decoder(
         model,
         model.make_cache() if prompt_cache is None else prompt_cache,
+        cached_ids,
         sampler or make_sampler(),
         list(logits_processors or ()),
         should_cancel or (lambda: False),
+        prompt_progress_callback or (lambda _done, _total: None),
     )
     step = prefill_step_size or default_prefill_step(model)
     with _wired_limit():
         try:
-            if not decoder.prefill(prompt, step, prompt_progress_callback or (lambda _done, _total: None)):
-                return
-            yield from decoder.decode(max_tokens)
+            if decoder.prefill(prompt, step):
+                yield from decoder.decode(max_tokens)
         finally:
             decoder.settle()
 
@@ -108,33 +111,36 @@ class _Decoder:
         self,
         model: Any,
         cache: list[Any],
+        cached_ids: Sequence[int],
         sampler: SamplerLike,
         processors: list[LogitsProcessor],
         should_cancel: Callable[[], bool],
+        progress: Callable[[int, int], None],
     ) -> None:
         self._model = model
         self._cache = cache
         self._sampler = sampler
         self._processors = processors
         self._cancelled = should_cancel
+        self._progress = progress
         self._window: int | None = getattr(model, "window", None)
         self._held = _offset(cache)
         self._slid = False
         self._yielded = 0
+        self._prompt_length = 0
         self._prompt_end = self._held
-        self._seen: Any = None
+        self._seen: Any = mx.array(list(cached_ids), dtype=mx.int32)
         self._next: Any = None
 
-    def prefill(self, prompt: Sequence[int], step: int, progress: Callable[[int, int], None]) -> bool:
+    def prefill(self, prompt: Sequence[int], step: int) -> bool:
         """Feeds all of the prompt but its last id. False where it was cancelled between two chunks."""
-        total = len(prompt)
+        self._prompt_length = total = len(prompt)
         self._next = mx.array(list(prompt), dtype=mx.int32)
         self._prompt_end = self._held + total
-        if self._processors or self._window:
-            self._seen = self._next[:-1]
-        progress(0, total)
+        self._seen = mx.concatenate([self._seen, self._next[:-1]])
+        self._progress(0, total)
         if self._window and self._prompt_end > self._window:
-            self._seen = self._next[:-1]
+            self._slid = True
             self._next = self._next[-1:]
             return not self._cancelled()
         for start in range(0, total - 1, step):
@@ -144,7 +150,7 @@ class _Decoder:
             self._model(self._next[None, start:end], cache=self._cache)
             mx.eval([cache.state for cache in self._cache])
             self._held += end - start
-            progress(end, total)
+            self._progress(end, total)
             mx.clear_cache()
         self._next = self._next[-1:]
         return not self._cancelled()
@@ -161,8 +167,11 @@ class _Decoder:
             if ahead and more:
                 queued = self._step(token)
                 mx.async_eval(queued[0])  # type: ignore[no-untyped-call]  # untyped in mlx
+            value = int(token.item())
+            if not self._yielded:
+                self._progress(self._prompt_length, self._prompt_length)
             self._yielded += 1
-            yield int(token.item()), logprobs
+            yield value, logprobs
             if not more or self._cancelled():
                 return
             if self._yielded % 256 == 0:
@@ -183,7 +192,7 @@ class _Decoder:
 
     def _step(self, token: Any) -> tuple[Any, Any]:
         """From the newest id [1] to the one that follows [1] and the log-probabilities it comes from."""
-        if self._seen is not None:
+        if self._processors or self._window:
             self._seen = mx.concatenate([self._seen, token.astype(mx.int32)])
         logits = self._model(self._feed(token)[None], cache=self._cache)[:, -1, :]
         for process in self._processors:
@@ -232,6 +241,7 @@ def stream_generate(
     sampler: SamplerLike | None = None,
     logits_processors: Sequence[LogitsProcessor] | None = None,
     prompt_cache: list[Any] | None = None,
+    cached_ids: Sequence[int] = (),
     prefill_step_size: int | None = None,
     prompt_progress_callback: Callable[[int, int], None] | None = None,
     stop: str | Collection[str] = (),
@@ -245,8 +255,8 @@ def stream_generate(
     -1 for no bound. `sampler`: the most likely token if None. `stop`: strings that end the reply and are not
     part of its text. `eos_token_ids`: in place of the tokenizer's. `should_cancel` is asked before each chunk
     of the prompt and after each token; a reply cancelled while it decodes ends with one more response,
-    "cancelled", that repeats the last token. `prompt_cache`: see `decode_tokens`. Raises GenerateError for an
-    empty prompt or max_tokens of 0.
+    "cancelled", that repeats the last token. `prompt_cache`, `cached_ids`: see `decode_tokens`. Raises
+    GenerateError for an empty prompt or max_tokens of 0.
     """
     ids = _prompt_ids(tokenizer, prompt)
     if max_tokens == 0 or max_tokens < -1:
@@ -261,6 +271,7 @@ def stream_generate(
             sampler=sampler,
             logits_processors=logits_processors,
             prompt_cache=prompt_cache,
+            cached_ids=cached_ids,
             prefill_step_size=prefill_step_size,
             prompt_progress_callback=prompt_progress_callback,
             should_cancel=should_cancel,

@@ -197,7 +197,7 @@ def make_logits_processors(
 
 def _check(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:
     kinds = (int,) if whole else (int, float)
-    right = isinstance(value, kinds) and not isinstance(value, bool) and not math.isnan(value)
+    right = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
     if right and low <= value <= high:
         return
     kind = "a whole number" if whole else "a number"

@@ -220,24 +220,21 @@ def _constants(node: nodes.Node, looks: bool = False) -> list[tuple[bool, nodes.
     return found
 
 
-@functools.lru_cache(maxsize=4)
-def _compiled(source: str) -> jinja2.Template:
-    return _build(source, {})
-
-
 def compile_template(source: str, names: dict[str, str]) -> Callable[[dict[str, Any]], str]:
     """A function from variables to text. `names`: strings that the template is to put out under another name.
 
     The function raises TemplateError where the template fails, refuses, or passes a bound.
     """
-    template = _build(source, names) if names else _compiled(source)
+    template = _build(source, tuple(sorted(names.items())))
     return lambda variables: _run(template, variables)
 
 
-def _build(source: str, names: dict[str, str]) -> jinja2.Template:
-    # lru_cache hands the same tree to everyone, and it is changed below.
+@functools.lru_cache(maxsize=8)
+def _build(source: str, renamed: tuple[tuple[str, str], ...]) -> jinja2.Template:
     env = _parsed(source)[0]
+    # Not the tree at hand: that one is everybody's, and this one is changed.
     tree = env.parse(source)
+    names = dict(renamed)
     if names:
         pattern = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))))
         for looks, constant in _constants(tree):

@@ -26,6 +26,9 @@ from deepseek_tui.engine.tokenizer import Tokenizer
 
 __all__ = ["TemplateError", "render", "render_text"]
 
+# Nobody outside this process can know them, and they never leave it: whatever is rendered loses them again.
+_NONCE = secrets.token_hex(16)
+_MARK = f"\ue000{_NONCE}\ue001"
 _THINKING = re.compile(r"\s*(<think>)(?:.*?(</think>))?", re.DOTALL)
 
 
@@ -77,7 +80,7 @@ class _Trusted(str):
 
 
 class _Renderer:
-    """One rendering: the random marks it uses are its own."""
+    """One rendering."""
 
     def __init__(self, tokenizer: Tokenizer, template: str | None, options: Mapping[str, Any] | None) -> None:
         source = template if template is not None else tokenizer.chat_template
@@ -90,9 +93,7 @@ class _Renderer:
         self._source = source
         self._options = dict(options or {})
         self._controls = tokenizer.control_tokens
-        nonce = secrets.token_hex(8)
-        self._mark = f"\ue000{nonce}\ue001"
-        self._names = {text: f"\ue000{nonce}.{token_id}\ue001" for text, token_id in self._controls.items()}
+        self._names = {text: f"\ue000{_NONCE}.{token_id}\ue001" for text, token_id in self._controls.items()}
 
     def pieces(
         self, messages: Sequence[ChatMessage], *, add_generation_prompt: bool, continue_final: bool
@@ -174,16 +175,16 @@ class _Renderer:
         for place in sorted(places):
             parts.append(text[at:place])
             at = place
-        return self._mark.join([*parts, text[at:]])
+        return _MARK.join([*parts, text[at:]])
 
     def _split(self, text: str, found: Mapping[str, int]) -> list[str | int]:
         pattern = re.compile("|".join(map(re.escape, sorted(found, key=len, reverse=True))))
         pieces: list[str | int] = []
         at = 0
         for match in pattern.finditer(text):
-            pieces += [text[at : match.start()].replace(self._mark, ""), found[match.group()]]
+            pieces += [text[at : match.start()].replace(_MARK, ""), found[match.group()]]
             at = match.end()
-        pieces.append(text[at:].replace(self._mark, ""))
+        pieces.append(text[at:].replace(_MARK, ""))
         return pieces
 
     def _continuation(self, tail: str) -> list[str | int]:
