@@ -1,4 +1,4 @@
-"""The command `deepseek-tui`: finds the command asked for, imports only that one, and turns errors into sentences.
+"""The command `deepseek-tui`: finds the command asked for, imports only that, turns errors into sentences.
 
 Exit codes: 0 fine, 1 the work failed, 2 wrong usage, 130 interrupted.
 """
@@ -19,6 +19,7 @@ COMMANDS = {
     "run": ("run", "one answer, without the screen: for scripts and pipes"),
     "history": ("history", "list, show and remove conversations"),
     "doctor": ("doctor", "device, versions, paths, model check, and what is wrong"),
+    "bench": ("bench", "measure speed and memory, beside mlx-lm and llama.cpp"),
     "engine": ("engine", "the engine child on standard input and output, for --engine-command"),
 }
 
