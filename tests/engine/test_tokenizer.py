@@ -20,6 +20,8 @@ SMOL: Tokenizer = BUILT_IN
 THINKING = Tokenizer(byte_level(["<|eot|>"], ["<think>", "</think>", "    "]).to_str())
 PIECES = Tokenizer(sentence_piece().to_str())
 ALL = {"byte-level": SMOL, "added": THINKING, "sentence-piece": PIECES}
+PLAIN = tokenizers.Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
+PLAIN.encode_special_tokens = True
 
 text_with_controls = st.lists(
     st.sampled_from(
@@ -40,9 +42,7 @@ def test_text_never_becomes_a_control_token(name: str, text: str) -> None:
 @given(text=text_with_controls)
 @settings(max_examples=150, deadline=None)
 def test_typed_control_tokens_are_spelled_as_plain_text(text: str) -> None:
-    plain = tokenizers.Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
-    plain.encode_special_tokens = True
-    assert SMOL.encode(text) == plain.encode(text, add_special_tokens=False).ids
+    assert SMOL.encode(text) == PLAIN.encode(text, add_special_tokens=False).ids
     if text.isascii() and text.isprintable():  # this vocabulary lacks a few control bytes
         assert SMOL.decode(SMOL.encode(text), skip_special=False) == text
 
