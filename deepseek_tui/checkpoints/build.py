@@ -18,7 +18,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from deepseek_tui.checkpoints.errors import CheckpointError
 from deepseek_tui.checkpoints.quantization import packed_layers, quantization_settings, unpack, unpack_fp8
-from deepseek_tui.models.base import ModelConfigError
+from deepseek_tui.models.base import ModelConfigError, on_cpu
 from deepseek_tui.models.registry import model_class
 
 Progress = Callable[[int, int], None]
@@ -70,11 +70,6 @@ def build_model(
     except (CheckpointError, ModelConfigError) as error:
         where = f"{path}: " if path is not None and str(path) not in error.message else ""
         raise CheckpointError(where + error.message, error.hint) from error
-
-
-def on_cpu() -> bool:
-    """Whether arrays live on the CPU: there float32 is the fast type (its matrix products have a BLAS)."""
-    return bool(mx.default_device().type == mx.cpu)
 
 
 class _Builder:
@@ -176,10 +171,15 @@ def _count(weights: dict[str, Any], layers: dict[str, dict[str, Any]]) -> int:
     return int(total)
 
 
+def is_always_float32(name: str) -> bool:
+    """Whether a parameter is kept in float32 whatever type is asked for."""
+    return name.endswith(_ALWAYS_FLOAT32)
+
+
 def _cast(name: str, array: Any, dtype: Any | None) -> Any:
     if not mx.issubdtype(array.dtype, mx.floating):
         return array
-    if name.endswith(_ALWAYS_FLOAT32):
+    if is_always_float32(name):
         return array.astype(mx.float32)
     return array if dtype is None else array.astype(dtype)
 

@@ -45,7 +45,7 @@ def _arrays(file: GGUFFile, plan: Layout, on_progress: Progress | None) -> Itera
     total = sum(file.tensors[placement.source].nbytes for placement in plan.placements)
     done = 0
     for placement in plan.placements:
-        weights = _placed(file, placement)
+        weights = read_placed(file, placement)
         yield placement.target, weights.values
         if weights.scales is not None:
             stem = placement.target.removesuffix("weight")
@@ -56,7 +56,8 @@ def _arrays(file: GGUFFile, plan: Layout, on_progress: Progress | None) -> Itera
             on_progress(done, total)
 
 
-def _placed(file: GGUFFile, placement: Placement) -> Weights:
+def read_placed(file: GGUFFile, placement: Placement) -> Weights:
+    """One parameter as an array, or as codes, scales and biases. Raises CheckpointError."""
     weights = read_weights(file, placement.source, packed=placement.how != "plain")
     if placement.how != "rotary":
         return weights
