@@ -27,8 +27,8 @@ Progress = Callable[[int, int], None]
 _BATCH = 8 << 20
 """Bytes made ready between two reports of progress."""
 
-_ALWAYS_FLOAT32 = "e_score_correction_bias"
-"""Differences of 0.001 in it decide which expert is chosen: it is never narrowed."""
+_ALWAYS_FLOAT32 = ("e_score_correction_bias", ".expert_bias")
+"""Differences of 0.001 in them decide which expert is chosen: they are never narrowed."""
 
 
 @dataclass

@@ -112,6 +112,36 @@ def attention_mask(length: int, cache: KVCache | None) -> Any:
     return mx.arange(offset, offset + length)[:, None] >= mx.arange(offset + length)
 
 
+def on_cpu() -> bool:
+    """Whether arrays live on the CPU, where other ways of computing are fast than on a GPU."""
+    return bool(mx.default_device().type == mx.cpu)
+
+
+_BLOCK = 64
+"""Queries looked at together on a CPU."""
+
+
+def query_blocks(length: int, offset: int) -> list[tuple[int, int, int]]:
+    """(start, end, keys): which queries to take together, and how many keys the last of them may see.
+
+    On a CPU the exponentials of the softmax are most of a long prompt's attention; in blocks, few of keys that
+    lie in a query's future are computed. A GPU takes all at once.
+    """
+    step = _BLOCK if on_cpu() else length
+    blocks = [(start, min(start + step, length)) for start in range(0, length, step)]
+    return [(start, end, offset + end) for start, end in blocks]
+
+
+def swiglu(gate: Any, up: Any, training: bool) -> Any:
+    """silu(gate) * up, by the form that is fastest where it runs."""
+    if not on_cpu():
+        return nn.silu(gate) * up
+    if training:
+        return gate * mx.sigmoid(gate) * up
+    # Less than half the time of a sigmoid on a CPU, but its gradient is NaN where exp overflows.
+    return gate / (1 + mx.exp(-gate)) * up
+
+
 class GatedMLP(nn.Module):
     """down(silu(gate(x)) * up(x)), the feed-forward of every architecture here (SwiGLU, Shazeer 2020)."""
 
@@ -122,4 +152,4 @@ class GatedMLP(nn.Module):
         self.down_proj = nn.Linear(hidden, dims, bias=bias)
 
     def __call__(self, x: Any) -> Any:
-        return self.down_proj(nn.silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(swiglu(self.gate_proj(x), self.up_proj(x), self.training))

@@ -16,7 +16,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from deepseek_tui.models.base import BaseModelArgs, GatedMLP, ModelConfigError, attention_mask
+from deepseek_tui.models.base import BaseModelArgs, GatedMLP, ModelConfigError, attention_mask, query_blocks
 from deepseek_tui.models.cache import KVCache
 from deepseek_tui.models.layers import MultiLinear, SwitchGLU
 from deepseek_tui.models.rope import make_rope, mscale, rope_kind, yarn_factor
@@ -169,11 +169,22 @@ class Attention(nn.Module):
         if cache is not None:
             latent, k_rot = cache.update_and_fetch(latent, k_rot)
 
-        bias = self._shared(q_rot * self.scale, k_rot.swapaxes(-1, -2))
-        if mask is not None:
-            bias = mx.where(mask, bias, mx.array(mx.finfo(bias.dtype).min, bias.dtype))
-        attend = self._absorbed if self._few(L) else self._expanded
-        out = attend(q, latent, bias)
+        few = self._few(L)
+        keys = latent if few else self.embed_q(latent, transpose=False)
+        values = latent if few else self.unembed_out(latent)
+        if few:
+            q = self.embed_q(q)
+        attend = self._absorbed if few else self._expanded
+        parts = []
+        for start, end, seen in query_blocks(L, offset):
+            scores = self._shared(q_rot[:, :, start:end] * self.scale, k_rot[:, :, :seen].swapaxes(-1, -2))
+            if mask is not None:
+                least = mx.array(mx.finfo(scores.dtype).min, scores.dtype)
+                scores = mx.where(mask[start:end, :seen], scores, least)
+            parts.append(attend(q[:, :, start:end], keys[:, :, :seen], values[:, :, :seen], scores))
+        out = mx.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
+        if few:
+            out = self.unembed_out(out)
         return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, L, -1))
 
     def _few(self, queries: int) -> bool:
@@ -186,14 +197,12 @@ class Attention(nn.Module):
         B, H, L, n = rows.shape
         return (rows.reshape(B, 1, H * L, n) @ matrix).reshape(B, H, L, -1)
 
-    def _absorbed(self, q: Any, latent: Any, bias: Any) -> Any:
-        scores = self._shared(self.embed_q(q * self.scale), latent.swapaxes(-1, -2)) + bias
-        return self.unembed_out(self._shared(mx.softmax(scores, axis=-1, precise=True), latent))
+    def _absorbed(self, q: Any, latent: Any, values: Any, scores: Any) -> Any:
+        scores = self._shared(q * self.scale, latent.swapaxes(-1, -2)) + scores
+        return self._shared(mx.softmax(scores, axis=-1, precise=True), values)
 
-    def _expanded(self, q: Any, latent: Any, bias: Any) -> Any:
-        keys = self.embed_q(latent, transpose=False)
-        values = self.unembed_out(latent)
-        return mx.fast.scaled_dot_product_attention(q, keys, values, scale=self.scale, mask=bias)
+    def _expanded(self, q: Any, keys: Any, values: Any, scores: Any) -> Any:
+        return mx.fast.scaled_dot_product_attention(q, keys, values, scale=self.scale, mask=scores)
 
 
 def _softmax_scale(args: ModelArgs) -> float:

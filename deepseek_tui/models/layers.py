@@ -7,6 +7,8 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from deepseek_tui.models.base import on_cpu, swiglu
+
 _SORT_FROM = 64
 """Chosen (token, expert) pairs from which sorting them by expert pays for itself."""
 
@@ -131,13 +133,11 @@ class SwitchGLU(nn.Module):
     def _gathered(self, x: Any, indices: Any, is_sorted: bool) -> Any:
         gate = self.gate_proj(x, indices, is_sorted)
         up = self.up_proj(x, indices, is_sorted)
-        return self.down_proj(nn.silu(gate) * up, indices, is_sorted)
+        return self.down_proj(swiglu(gate, up, self.training), indices, is_sorted)
 
     def _one_by_one(self, chosen: int) -> bool:
         """Whether to multiply expert by expert: it waits for the routing, so only where nothing else runs."""
-        if self.training or isinstance(self.gate_proj, QuantizedSwitchLinear):
-            return False
-        if mx.default_device().type != mx.cpu:
+        if self.training or isinstance(self.gate_proj, QuantizedSwitchLinear) or not on_cpu():
             return False
         weight = self.gate_proj.weight
         # Gathering on a CPU knows no other type than float32.
@@ -154,7 +154,8 @@ class SwitchGLU(nn.Module):
                 continue
             part = rows[start : start + count]
             start += count
-            inner = nn.silu(self.gate_proj.one(part, expert)) * self.up_proj.one(part, expert)
+            gate, up = self.gate_proj.one(part, expert), self.up_proj.one(part, expert)
+            inner = swiglu(gate, up, self.training)
             outputs.append(self.down_proj.one(inner, expert))
         return mx.concatenate(outputs)[back].reshape(*indices.shape, -1)
 

@@ -11,7 +11,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from deepseek_tui.models.base import BaseModelArgs, GatedMLP, ModelConfigError, attention_mask
+from deepseek_tui.models.base import BaseModelArgs, GatedMLP, ModelConfigError, attention_mask, query_blocks
 from deepseek_tui.models.cache import KVCache
 from deepseek_tui.models.rope import make_rope
 from deepseek_tui.models.sanitize import drop_rotary_buffers, drop_tied_head
@@ -104,7 +104,15 @@ class Attention(nn.Module):
         q, k = self._rope(q, offset), self._rope(k, offset)
         if cache is not None:
             k, v = cache.update_and_fetch(k, v)
-        out = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.scale, mask=mask)
+        parts = []
+        for start, end, seen in query_blocks(L, offset):
+            rows = q[:, :, start:end]
+            part = None if mask is None else mask[start:end, :seen]
+            keys, values = k[:, :, :seen], v[:, :, :seen]
+            parts.append(
+                mx.fast.scaled_dot_product_attention(rows, keys, values, scale=self.scale, mask=part)
+            )
+        out = mx.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
         return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, L, -1))
 
     def prepare_queries(self, q: Any) -> Any:

@@ -187,12 +187,14 @@ def test_sixteen_bits(tmp_path: Path, dtype: Any) -> None:
     assert narrow(mx.array([[1, 2]])).dtype == dtype
 
 
-def test_experts_in_sixteen_bits_run_on_a_cpu(tmp_path: Path) -> None:
-    save_model_dir(tmp_path / "out", parameters(our_model(deepseek_config())), deepseek_config())
+def test_experts_in_sixteen_bits_run_on_a_cpu() -> None:
+    # Every expert is chosen: with fewer, rounding settles near ties another way.
+    config = deepseek_config(num_experts_per_tok=12)
+    weights = parameters(our_model(config))
     tokens = mx.random.randint(0, 160, (1, 7))
-    wide = load_model(tmp_path / "out").model(tokens)
-    narrow = load_model(tmp_path / "out", dtype=mx.bfloat16).model(tokens)
-    assert difference(wide, narrow) < 0.1 * float(mx.abs(wide).max())
+    wide = build_model(config, dict(weights)).model(tokens)
+    narrow = build_model(config, dict(weights), dtype=mx.bfloat16).model(tokens)
+    assert difference(wide, narrow) < 0.05 * float(mx.abs(wide).max())
 
 
 def test_shards_and_index(tmp_path: Path) -> None:
