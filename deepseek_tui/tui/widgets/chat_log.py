@@ -193,7 +193,7 @@ class ChatLog(ScrollView, can_focus=True):
 
     @property
     def _text_width(self) -> int:
-        return max(0, min(WIDEST, self.size.width - 1))
+        return max(0, min(WIDEST, self.scrollable_size.width - 1))
 
     def _forget_layout(self) -> None:
         for index in self._laid_out:
@@ -280,9 +280,9 @@ class ChatLog(ScrollView, can_focus=True):
 
     def _update_scroll(self, y: int) -> None:
         height = self._tops[-1] + self._slack
-        if self.virtual_size.height != height or self.virtual_size.width != self.size.width:
+        if self.virtual_size.height != height or self.virtual_size.width != self.scrollable_size.width:
             # The scrollbar is always there, so a new height needs no new layout of the screen.
-            self.set_reactive(ScrollView.virtual_size, Size(self.size.width, height))
+            self.set_reactive(ScrollView.virtual_size, Size(self.scrollable_size.width, height))
             self.vertical_scrollbar.window_virtual_size = height
         self._moving = True
         try:
@@ -309,10 +309,10 @@ class ChatLog(ScrollView, can_focus=True):
 
     def _refresh_from(self, row: int, block: MessageBlock) -> None:
         """Repaints what the last flush changed, and no cell more: over a slow line each one counts."""
-        width, cell = self.size.width, block.changed_cell
+        width, cell = self.scrollable_size.width, block.changed_cell
         regions = Region(cell, row, width - cell, 1), Region(0, row + 1, width, block.changed_rows - 1)
         for region in regions:
-            if visible := region.intersection(self.size.region):
+            if visible := region.intersection(self.scrollable_size.region):
                 self.refresh(visible)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -370,7 +370,7 @@ class ChatLog(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         y += self.scroll_offset.y
-        width = self.size.width
+        width = self.scrollable_size.width
         line = self._line_at(y)
         if line is None:
             return Strip.blank(width, self.rich_style)
