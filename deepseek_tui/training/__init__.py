@@ -1,0 +1,1 @@
+"""Training: tokenizer, data, pretraining, distillation, tuning and export, with MLX alone."""

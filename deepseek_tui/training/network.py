@@ -1,0 +1,117 @@
+"""What training needs of a model: its hidden states as a function of a flat dictionary of weights.
+
+Losses are differentiated with respect to that dictionary, whose names are the model's own parameter names, so
+what is trained can be saved and loaded without translation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import mlx.core as mx
+from mlx.utils import tree_flatten, tree_unflatten
+
+from deepseek_tui.training.errors import TrainingError
+
+Weights = dict[str, Any]
+"""Parameter name -> array."""
+
+
+@dataclass
+class Hidden:
+    """`states` [B, T, width] after the final norm. `loads` [routed layers, experts]: how often each expert was
+    chosen; `balance`: the sequence-wise balance loss, averaged over rows, summed over layers. Both None for a
+    model without experts."""
+
+    states: Any
+    loads: Any = None
+    balance: Any = None
+
+
+class Network(Protocol):
+    """A model as a pure function of its weights."""
+
+    head: str
+    """Name of the output head's weight (the embedding's, where they are tied)."""
+    routers: tuple[str, ...]
+    """The trunk's modules that choose experts, in the order of the rows of `loads`."""
+    ahead_routers: tuple[str, ...]
+    """Those of the prediction layers."""
+    prediction_layers: int
+    ahead_prefixes: tuple[str, ...]
+    """What the names of the prediction layers' weights begin with."""
+
+    def hidden(self, weights: Weights, tokens: Any, segments: Any = None) -> Hidden:
+        """tokens [B, T] -> hidden states. `segments` [B, T]: documents that may not see one another, 0 for
+        padding; None: each row is one document."""
+
+    def predict(self, weights: Weights, states: Any, following: Any, segments: Any, depth: int) -> Hidden:
+        """One step of multi-token prediction, row i from state i and the id `depth` places on."""
+
+
+def parameters(model: Any) -> Weights:
+    """The weights of a model by name. They are the model's own arrays."""
+    return dict(tree_flatten(model.parameters()))
+
+
+def document_mask(segments: Any) -> Any:
+    """bool [B, 1, T, T]: True where a token may look: backwards, within its own document."""
+    length = segments.shape[-1]
+    same = segments[:, None, :, None] == segments[:, None, None, :]
+    return mx.logical_and(same, mx.tril(mx.ones((length, length), mx.bool_)))
+
+
+def make_network(model: Any, *, experts: str = "dense", checkpoint: bool = False) -> Network:
+    """The network of a model that `deepseek_tui.checkpoints` built, weights left behind in it.
+
+    `experts`: "dense" computes every expert for every token and masks, "gather" only the chosen ones (more
+    bookkeeping, fewer products). `checkpoint` computes layers again in the backward pass and so keeps only
+    their inputs in memory.
+    """
+    if model.model_type == "deepseek_v3":
+        from deepseek_tui.training.deepseek import DeepseekNetwork
+
+        return DeepseekNetwork(model.args, experts=experts, checkpoint=checkpoint)
+    if model.model_type in ("llama", "mistral", "qwen3"):
+        return ModuleNetwork(model, checkpoint=checkpoint)
+    raise TrainingError(
+        f"Models of the type {model.model_type!r} cannot be trained.", "Known: deepseek_v3, llama, qwen3."
+    )
+
+
+class ModuleNetwork:
+    """Any model whose layers are called as layer(x, mask, cache): Llama and Qwen3."""
+
+    def __init__(self, model: Any, checkpoint: bool = False) -> None:
+        self._model = model
+        self._checkpoint = checkpoint
+        self.head = "lm_head.weight" if "lm_head" in model else "model.embed_tokens.weight"
+        self.routers: tuple[str, ...] = ()
+        self.ahead_routers: tuple[str, ...] = ()
+        self.ahead_prefixes: tuple[str, ...] = ()
+        self.prediction_layers = 0
+
+    def hidden(self, weights: Weights, tokens: Any, segments: Any = None) -> Hidden:
+        trunk = self._model.model
+        x = weights["model.embed_tokens.weight"][tokens]
+        mask = "causal" if segments is None else document_mask(segments)
+        for index, layer in enumerate(trunk.layers):
+            own = below(weights, f"model.layers.{index}.")
+            x = self._run(layer, own, x, mask)
+        return Hidden(mx.fast.rms_norm(x, weights["model.norm.weight"], trunk.norm.eps))
+
+    def _run(self, layer: Any, own: Weights, x: Any, mask: Any) -> Any:
+        def call(own: Weights, x: Any) -> Any:
+            layer.update(tree_unflatten(list(own.items())))
+            return layer(x, mask, None)
+
+        return (mx.checkpoint(call) if self._checkpoint else call)(own, x)
+
+    def predict(self, weights: Weights, states: Any, following: Any, segments: Any, depth: int) -> Hidden:
+        raise TrainingError("This model has no prediction layer to train.")
+
+
+def below(weights: Weights, prefix: str) -> Weights:
+    """The weights of one module, by their names inside it."""
+    return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
