@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import mlx.core as mx
 
 from deepseek_tui.checkpoints.build import build_model, is_always_float32
 from deepseek_tui.checkpoints.errors import CheckpointError
+from deepseek_tui.checkpoints.original import find_original
 from deepseek_tui.checkpoints.quantization import (
     packed_layers,
     quantization_settings,
@@ -110,6 +111,22 @@ def convert(
         return Converted(target, size, job.parameters, job.left_plain, has_tokenizer)
 
 
+def convert_in_place(folder: Path, *, on_progress: Callable[[int, int], None] | None = None) -> None:
+    """Turns a folder with an original checkpoint into an MLX directory; the .pt file is removed at the end.
+
+    For a download that is not yet a model: until this returns the folder may hold both. Raises
+    `CheckpointError` as `convert` does.
+    """
+    source = find_original(folder)
+    if source is None:
+        raise CheckpointError(f"{folder} holds no .pt or .pth checkpoint.")
+    made = convert(folder, folder / "converted", replace=True, on_progress=on_progress).path
+    for file in made.iterdir():
+        file.replace(folder / file.name)
+    made.rmdir()
+    source.unlink()
+
+
 def _check_space(work: Path, needed: int, target: Path) -> None:
     free = shutil.disk_usage(work).free
     if free < needed + (16 << 20):
@@ -119,7 +136,7 @@ def _check_space(work: Path, needed: int, target: Path) -> None:
         )
 
 
-def units(names: Iterator[str] | dict[str, Any]) -> list[list[str]]:
+def units(names: Iterable[str]) -> list[list[str]]:
     """The names in the groups that have to be read together."""
     groups: dict[str, list[str]] = {}
     for name in names:
@@ -261,9 +278,9 @@ class Job:
             arrays[f"{path}.weight"] = arrays[f"{path}.weight"].astype(self.dtype or stored)
 
     def _cast(self, name: str, array: Any) -> Any:
-        if self.dtype is None or not mx.issubdtype(array.dtype, mx.floating) or is_always_float32(name):
+        if self.dtype is None or not mx.issubdtype(array.dtype, mx.floating):
             return array
-        return array.astype(self.dtype)
+        return array.astype(mx.float32 if is_always_float32(name) else self.dtype)
 
 
 def _inputs(model: Any) -> dict[str, int]:

@@ -17,6 +17,7 @@ from deepseek_tui.errors import UserError
 COMMANDS = {
     "chat": ("chat", "the full-screen chat (also without a command)"),
     "run": ("run", "one answer, without the screen: for scripts and pipes"),
+    "models": ("models", "list, fetch, inspect, convert, check and remove models"),
     "history": ("history", "list, show and remove conversations"),
     "doctor": ("doctor", "device, versions, paths, model check, and what is wrong"),
     "bench": ("bench", "measure speed and memory, beside mlx-lm and llama.cpp"),
