@@ -116,6 +116,7 @@ class _Server:
     def _load(self, request: Load) -> None:
         from deepseek_tui.engine.device import memory_now
         from deepseek_tui.engine.session import Session
+        from deepseek_tui.settings import Settings, resolve_model
 
         # Two models at once may be more than the memory holds.
         self.drop()
@@ -134,7 +135,9 @@ class _Server:
                 self._pipe.send(LoadProgress(request.id, done, total))
 
         on_progress(0, 1)
-        self._session = Session.load(request.path, adapter_path=request.adapter_path, on_progress=on_progress)
+        # A name means a model of the machine that the engine runs on, which may not be the screen's.
+        path = resolve_model(request.path, Settings())
+        self._session = Session.load(path, adapter_path=request.adapter_path, on_progress=on_progress)
         whole = max(*seen, 1)
         self._pipe.send(LoadProgress(request.id, whole, whole))
         self._pipe.send(Ready(request.id, self._session.info, time.monotonic() - began, memory_now()))
