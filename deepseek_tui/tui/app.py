@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textual.app import App
 from textual.binding import Binding
-from textual.widgets import TextArea
+from textual.widgets import Input, TextArea
 
 from deepseek_tui import paths
 from deepseek_tui.engine.client import EngineClient
@@ -62,7 +62,7 @@ class ChatApp(App[None]):
     async def action_copy_selection(self) -> None:
         """Copy a selection; without one say how to leave. Ctrl+C never ends anything."""
         focused = self.focused
-        text = focused.selected_text if isinstance(focused, TextArea) else ""
+        text = focused.selected_text if isinstance(focused, TextArea | Input) else ""
         text = text or self.screen.get_selected_text() or ""
         if text:
             self.notify(await copy(self, text), markup=False)
@@ -100,6 +100,7 @@ def run_chat(
         sampling=(sampling or Sampling()).over(settings.sampling),
         system_prompt=system_prompt,
         context_policy=settings.context_policy,
+        remote=engine_command is not None,
     )
     app = ChatApp(controller, settings, problems)
     app.run()

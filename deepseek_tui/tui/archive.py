@@ -28,9 +28,12 @@ class Archive:
         self._worker = ThreadPoolExecutor(1, "history")
         self._store: Store | None = None
         self._told: Path | None = None
+        self._closed = False
 
     async def call(self, function: Callable[[Store], T]) -> T:
         """`function(store)` on the worker. Raises HistoryError only where memory fails too."""
+        if self._closed:
+            raise HistoryError("The history is closed.")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._worker, self._call, function, loop)
 
@@ -53,6 +56,7 @@ class Archive:
 
     async def close(self) -> None:
         """Finish what was asked for and close the file."""
+        self._closed = True
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._worker, self._close)
         self._worker.shutdown()

@@ -37,7 +37,7 @@ class Controller:
     """One chat application's state: the conversation shown, the line of replies, the engine.
 
     `model`: what to load, None where nothing is installed; `model_problem` then says what to do. `model_name`
-    is shown until the engine says a better one.
+    is shown until the engine says a better one. `remote`: the engine may run on another machine.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Controller:
         sampling: Sampling | None = None,
         system_prompt: str = "",
         context_policy: ContextPolicy = "roll",
+        remote: bool = False,
     ) -> None:
         self.updates: asyncio.Queue[Update] = asyncio.Queue()
         self.archive = Archive(history, lambda text: self.say(Said(text, "error")))
@@ -61,6 +62,7 @@ class Controller:
         self.sampling = sampling or Sampling()
         self.system_prompt = system_prompt
         self.context_policy = context_policy
+        self.remote = remote
         self.status = EngineStatus(
             phase=Phase.NO_MODEL if model is None else Phase.STARTING,
             model=sanitize_line(model_name or Path(model or "").name),
@@ -71,7 +73,7 @@ class Controller:
         self._running: Reply | None = None
         self._runner: asyncio.Task[None] | None = None
         self._loading: asyncio.Task[Failed | None] | None = None
-        self._closed = False
+        self.closed = False
         # Two messages sent in one breath must not both take the same turn as their parent.
         self._order = asyncio.Lock()
 
@@ -92,9 +94,9 @@ class Controller:
 
     async def close(self) -> None:
         """Keep what was written so far, end the engine, close the history. A second call does nothing."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self._line.clear()
         running = self._running
         if self._runner is not None:

@@ -1,6 +1,6 @@
 """The app's own colours, dark and light: one blue that means "here", greys for the rest.
 
-The greys have so little colour that a terminal of 256 colours shows them as different greys, not all as black.
+The greys have so little colour that a terminal of 256 colours shows different greys, not all as black.
 """
 
 from __future__ import annotations

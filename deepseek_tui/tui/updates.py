@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from deepseek_tui.engine.protocol import Stats
-from deepseek_tui.history.store import Conversation, Message
+if TYPE_CHECKING:
+    from deepseek_tui.engine.protocol import Stats
+    from deepseek_tui.history.store import Conversation, Message
 
 
 class Phase(StrEnum):
@@ -130,9 +131,9 @@ Update = (
 def note_of(message: Message) -> str:
     """What stands under a reply that did not end by itself: why, in a few words or one sentence."""
     if message.state == "failed":
-        return str(message.stats.get("error") or "failed")
+        return f"✕ {message.stats.get('error') or 'failed'}"
     if message.state == "length":
         if message.stats.get("reason") == "context":
-            return "stopped: the context is full"
-        return "stopped at the length limit"
-    return "stopped" if message.state == "stopped" else ""
+            return "■ stopped: the context is full"
+        return "■ stopped at the length limit; F6 continues"
+    return "■ stopped" if message.state == "stopped" else ""

@@ -37,11 +37,19 @@ def make_app(
     *,
     model: str | None = MODEL,
     settings: Settings | None = None,
+    gate: Path | None = None,
     **controller: Any,
 ) -> ChatApp:
-    """The app with its history below `home`, answered by the engine that `script` describes."""
+    """The app with its history below `home`, answered by the engine that `script` describes.
+
+    With `gate` the engine only starts once that file is there.
+    """
+    engine = [sys.executable, "-m", "deepseek_tui.engine.fake"]
+    if gate is not None:
+        wait = 'while [ ! -e "$0" ]; do sleep 0.02; done; exec "$@"'
+        engine = ["sh", "-c", wait, str(gate), *engine]
     client = EngineClient(
-        [sys.executable, "-m", "deepseek_tui.engine.fake"],
+        engine,
         {"DEEPSEEK_TUI_FAKE": json.dumps(script or {})},
         log=home / "engine.log",
     )
@@ -125,7 +133,7 @@ class Screen:
 @asynccontextmanager
 async def running(app: ChatApp, size: tuple[int, int] = WIDE) -> AsyncIterator[Screen]:
     """The app on a screen of that size, until it has quit as with Ctrl+Q."""
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         screen = Screen(pilot)
         await screen.until(lambda: len(app.screen_stack) > 1 and bool(screen.chat.query(ChatLog)))
         for area in screen.chat.query(TextArea):

@@ -56,19 +56,21 @@ async def test_a_stopped_reply_is_carried_on_in_its_place(tmp_path: Path) -> Non
 
 
 async def test_a_message_sent_while_the_model_loads_waits_its_turn(tmp_path: Path) -> None:
-    async with running(make_app(tmp_path, {"load": {"delay": 0.15}})) as screen:
+    gate = tmp_path / "gate"
+    async with running(make_app(tmp_path, gate=gate)) as screen:
         await screen.send("Early bird")
         await screen.sees("waiting for the model")
         assert [m.text for m in stored(tmp_path)] == ["Early bird", ""]
+        gate.touch()
         await screen.sees("Hello there.")
         await screen.idle()
     assert [m.state for m in stored(tmp_path)] == ["complete", "complete"]
 
 
 async def test_a_message_that_waits_for_the_model_can_be_stopped(tmp_path: Path) -> None:
-    async with running(make_app(tmp_path, {"load": {"delay": 30}})) as screen:
+    async with running(make_app(tmp_path, gate=tmp_path / "never")) as screen:
         await screen.send("Early bird")
-        await screen.until(lambda: screen.controller.replies)
+        await screen.sees("waiting for the model")
         await screen.press("escape")
         await screen.idle()
         assert "stopped" in screen.text

@@ -12,7 +12,6 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
 from deepseek_tui.errors import UserError
-from deepseek_tui.history.store import Message
 from deepseek_tui.text.sanitize import sanitize_line
 from deepseek_tui.tui.controller import Controller
 from deepseek_tui.tui.copying import copy
@@ -32,14 +31,15 @@ from deepseek_tui.tui.updates import (
     note_of,
 )
 from deepseek_tui.tui.widgets import sidebar as side
-from deepseek_tui.tui.widgets.message import MessageBlock, MessageView
 from deepseek_tui.tui.widgets.prompt import Prompt
 from deepseek_tui.tui.widgets.sidebar import Sidebar
 from deepseek_tui.tui.widgets.status_bar import StatusBar
 from deepseek_tui.tui.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
+    from deepseek_tui.history.store import Message
     from deepseek_tui.tui.widgets.chat_log import ChatLog
+    from deepseek_tui.tui.widgets.message import MessageBlock, MessageView
 
 NARROW = 100
 # Characters of a message of the user that are laid out.
@@ -97,7 +97,9 @@ class ChatScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self._show_status(self.controller.status)
-        self.query_one(Welcome).problem = self.controller.model_problem or ""
+        welcome = self.query_one(Welcome)
+        welcome.problem = self.controller.model_problem or ""
+        welcome.remote = self.controller.remote
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
@@ -108,10 +110,9 @@ class ChatScreen(Screen[None]):
         self._log = ChatLog()
         await self.query_one("#main").mount(self._log, before="#prompt")
         self._follow()
-        self._open_history()
+        self._in_order(self._open_history())
         self.set_interval(2, self.controller.check_engine)
 
-    @work
     async def _open_history(self) -> None:
         await self.controller.open()
         self.query_one(Prompt).set_earlier(await self.controller.prompts())
@@ -243,8 +244,10 @@ class ChatScreen(Screen[None]):
         if self._close_overlay() or not await self.controller.stop():
             self.query_one(Prompt).focus()
 
-    @work
-    async def action_copy_reply(self) -> None:
+    def action_copy_reply(self) -> None:
+        self._in_order(self._copy_reply())
+
+    async def _copy_reply(self) -> None:
         text = await self.controller.last_reply()
         self.notify(await copy(self.app, text) if text else "There is no reply to copy yet.", markup=False)
 
@@ -293,7 +296,8 @@ class ChatScreen(Screen[None]):
             self._apologize(error)
 
     def _apologize(self, error: UserError) -> None:
-        self.notify(sanitize_line(str(error)), severity="error", timeout=10, markup=False)
+        if not self.controller.closed:
+            self.notify(sanitize_line(str(error)), severity="error", timeout=10, markup=False)
 
     def _close_overlay(self) -> bool:
         sidebar = self.query_one(Sidebar)
@@ -303,6 +307,8 @@ class ChatScreen(Screen[None]):
 
 
 def _view(message: Message) -> MessageView:
+    from deepseek_tui.tui.widgets.message import MessageView
+
     text = message.text
     if message.role == "user" and len(text) > SHOWN:
         # All of it is in the history and goes to the model; nobody reads a megabyte in a chat log.

@@ -114,7 +114,7 @@ class Sidebar(Vertical):
         yield Static("Conversations", id="sidebar-title", markup=False)
         yield Static("What you write about is listed here.", id="none-yet", markup=False)
         yield ConversationList(id="conversations", markup=False)
-        yield Static("F2 rename · d delete · u undo", id="list-keys", markup=False)
+        yield Static("F2 rename · d delete", id="list-keys", markup=False)
         yield RenameField(id="rename", compact=True)
         yield UndoBar(id="undo", markup=False)
 
@@ -152,7 +152,10 @@ class Sidebar(Vertical):
         self._renaming = identity
         field = self.query_one(RenameField)
         field.value = sanitize_line(self._conversations[identity].title)
-        field.styles.offset = (0, self.list.region.y - self.region.y + row - round(self.list.scroll_target_y))
+        field.styles.offset = (
+            0,
+            self.list.region.y - self.content_region.y + row - round(self.list.scroll_target_y),
+        )
         field.add_class("-shown")
         field.focus()
 
@@ -163,8 +166,8 @@ class Sidebar(Vertical):
         bar.set_class(conversation is not None, "-shown")
         if conversation is not None:
             title = sanitize_line(conversation.title) or UNTITLED
-            said = f"Deleted “{_cut(title, 12)}”  "
-            bar.update(Content.assemble(said, ("u", "bold $text-accent"), " undo"))
+            said = f"Deleted “{_cut(title, 16)}”\n"
+            bar.update(Content.assemble(said, ("u", "bold $text-accent"), " takes it back"))
 
     def find(self, conversation: str) -> Conversation | None:
         return self._conversations.get(conversation)
@@ -216,14 +219,17 @@ class Sidebar(Vertical):
         age = age_of(self._clock() - conversation.updated)
         title = sanitize_line(conversation.title) or UNTITLED
         room = LINE_WIDTH - len(mark) - len(age) - 1
-        text = Content(title).truncate(room, ellipsis=True, pad=True)
+        text = Content(title).truncate(room, ellipsis=True)
+        gap = " " * (room - text.cell_length + 1)
         return Content.assemble(
-            (mark, "$text-accent"), text.stylize("bold") if shown else text, (f" {age}", "$foreground 60%")
+            (mark, "$text-accent"),
+            text.stylize("bold") if shown else text,
+            (f"{gap}{age}", "$foreground 60%"),
         )
 
 
 # Cells for one line: the sidebar without its padding and the bar that scrolls it.
-LINE_WIDTH = 29
+LINE_WIDTH = 28
 
 
 def age_of(seconds: float) -> str:

@@ -28,19 +28,14 @@ _SIGNS = {
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of the bar. Where room is scarce the highest `rank` goes first; 0 stays.
+    """A piece of the bar. Where room is scarce the highest `rank` gives way first, to `short` or to nothing.
 
-    One with a `short` form takes that at `rank`, and goes at `last_rank`.
+    Rank 0 stays.
     """
 
     rank: int
     text: Content
-    short: Content | None = None
-    last_rank: int = 0
-
-    def less(self) -> Part | None:
-        """The next smaller form."""
-        return None if self.short is None else Part(self.last_rank, self.short)
+    short: Part | None = None
 
 
 class StatusBar(Widget):
@@ -65,12 +60,12 @@ def left_parts(status: EngineStatus) -> list[Part]:
         word += f" +{status.waiting}"
     parts = [Part(0, Content.assemble((sign, style), " ", (word, "bold")))]
     if status.model:
-        name = Content(_cut(status.model, 32))
-        parts.append(Part(4, name, Content(_cut(status.model, 14)), last_rank=2))
+        parts.append(Part(6, Content(_cut(status.model, 32)), Part(2, Content(_cut(status.model, 14)))))
     if status.device:
-        parts.append(Part(9, Content.styled(_cut(status.device, 32), "$foreground 60%")))
+        kind = _quiet(_cut(status.device.partition(" (")[0], 16))
+        parts.append(Part(11, _quiet(_cut(status.device, 32)), Part(9, kind)))
     if status.load_seconds is not None and not status.loading:
-        parts.append(Part(10, Content.styled(f"loaded in {status.load_seconds:.1f} s", "$foreground 60%")))
+        parts.append(Part(10, _quiet(f"loaded {status.load_seconds:.1f} s")))
     return parts
 
 
@@ -81,9 +76,9 @@ def right_parts(status: EngineStatus) -> list[Part]:
     if status.phase is Phase.READING and status.prompt_total:
         parts.append(Part(1, Content(f"prompt {status.prompt_done}/{status.prompt_total}")))
     if stats is not None and stats.generation_tokens:
-        parts.append(Part(6, Content(f"first {_seconds(stats.time_to_first_token)}")))
+        parts.append(Part(5, Content(f"TTFT {_seconds(stats.time_to_first_token)}")))
         if stats.prompt_tps:
-            parts.append(Part(7, Content(f"read {_rate(stats.prompt_tps)}")))
+            parts.append(Part(7, Content(f"prefill {_rate(stats.prompt_tps)}")))
         parts.append(Part(1, Content(f"{_rate(stats.generation_tps)} tok/s")))
     if status.context_limit:
         parts.append(_context(stats.context_used if stats else 0, status.context_limit))
@@ -102,7 +97,7 @@ def fit(left: list[Part], right: list[Part], width: int) -> tuple[Content, Conte
         for parts in (left, right):
             if worst in parts:
                 at = parts.index(worst)
-                parts[at : at + 1] = [less] if (less := worst.less()) is not None else []
+                parts[at : at + 1] = [worst.short] if worst.short is not None else []
                 break
 
 
@@ -116,9 +111,13 @@ def _context(used: int, limit: int) -> Part:
     style = "$text-error" if share > 0.95 else "$text-warning" if share > 0.8 else "$text-accent"
     gauge = Content.assemble(("━" * filled, style), ("─" * (GAUGE_CELLS - filled), "$foreground 35%"))
     figures = f"{used:,}/{limit:,}"
-    return Part(
-        5, Content.assemble("context ", gauge, f" {figures}"), Content.assemble(gauge, f" {figures}"), 3
-    )
+    plain = Part(3, Content(f"ctx {figures}"))
+    short = Part(4, Content.assemble("ctx ", gauge, f" {figures}"), plain)
+    return Part(12, Content.assemble("context ", gauge, f" {figures}"), short)
+
+
+def _quiet(text: str) -> Content:
+    return Content.styled(text, "$foreground 60%")
 
 
 def _cut(text: str, length: int) -> str:
