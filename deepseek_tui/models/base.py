@@ -117,15 +117,15 @@ def on_cpu() -> bool:
     return bool(mx.default_device().type == mx.cpu)
 
 
-_BLOCK = 64
+_BLOCK = 128
 """Queries looked at together on a CPU."""
 
 
 def query_blocks(length: int, offset: int) -> list[tuple[int, int, int]]:
     """(start, end, keys): which queries to take together, and how many keys the last of them may see.
 
-    On a CPU the exponentials of the softmax are most of a long prompt's attention; in blocks, few of keys that
-    lie in a query's future are computed. A GPU takes all at once.
+    On a CPU the exponentials of the softmax are most of a long prompt's attention; in blocks, few
+    are computed for keys in a query's future. A GPU takes all at once.
     """
     step = _BLOCK if on_cpu() else length
     blocks = [(start, min(start + step, length)) for start in range(0, length, step)]
