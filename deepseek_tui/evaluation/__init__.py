@@ -1,0 +1,1 @@
+"""How good a model is: perplexity, a suite of checkable chats, multiple choice, and comparisons of two."""
