@@ -64,13 +64,9 @@ class Converted:
     path: Path
     bytes: int
     parameters: int
+    bits_per_weight: float
     left_plain: tuple[str, ...]
     has_tokenizer: bool
-
-    @property
-    def bits_per_weight(self) -> float:
-        """Size in bits over the number of weights."""
-        return self.bytes * 8 / max(self.parameters, 1)
 
 
 def convert(
@@ -107,8 +103,12 @@ def convert(
                 (work / name).write_bytes(content)
             write_config(work, config)
         size = sum(plan.values())
+        copied = sum(
+            count for name, count in plan.items() if job.is_tied_copy and name.startswith("lm_head.")
+        )
+        bits = (size - copied) * 8 / max(job.parameters, 1)
         has_tokenizer = "tokenizer.json" in papers or "tokenizer.model" in papers
-        return Converted(target, size, job.parameters, job.left_plain, has_tokenizer)
+        return Converted(target, size, job.parameters, bits, job.left_plain, has_tokenizer)
 
 
 def convert_in_place(folder: Path, *, on_progress: Callable[[int, int], None] | None = None) -> None:
@@ -167,6 +167,8 @@ class Job:
         self.parameters = checked.parameters
         self.settings = quantization_settings(source.config)
         self.inputs = _inputs(self.model)
+        for name in filter(self._stays_whole, source.tensors):
+            self.inputs[name.rpartition(".")[0]] = self.model.args.kv_lora_rank
         self.dtype = getattr(mx, options.dtype) if options.dtype else None
         self.chosen: dict[str, int] = {}
         self.left_plain: tuple[str, ...] = ()
@@ -242,7 +244,9 @@ class Job:
 
     def make(self, arrays: dict[str, Any]) -> dict[str, Any]:
         """What a unit's tensors become, by name, not evaluated."""
-        arrays = self.model.sanitize(self._without_fp8(arrays))
+        arrays = self._without_fp8(arrays)
+        whole = {name: arrays.pop(name) for name in list(arrays) if self._stays_whole(name)}
+        arrays = self.model.sanitize(arrays) | whole
         recipe = self.options.recipe
         if recipe is not None or self.options.dequantize:
             self._unpack(arrays)
@@ -259,6 +263,10 @@ class Job:
             for name in [name for name in made if name.startswith("model.embed_tokens.")]:
                 made[name.replace("model.embed_tokens.", "lm_head.")] = made[name]
         return made
+
+    def _stays_whole(self, name: str) -> bool:
+        """DeepSeek-V2 directories of mlx-lm keep kv_b_proj in one; it is cut when it is loaded."""
+        return ".kv_b_proj." in name and self.source.config.get("model_type") == "deepseek_v2"
 
     def _without_fp8(self, arrays: dict[str, Any]) -> dict[str, Any]:
         wide = unpack_fp8(arrays, self.source.config)
