@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +57,9 @@ class ChatApp(App[None]):
             self._problems += problems_with(settings.keys, type(self))
 
     def on_mount(self) -> None:
+        # A closed terminal or a shutdown ends the app as Ctrl+Q does: the half reply is kept.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, lambda: self.run_worker(self.action_quit()))
         self.push_screen(ChatScreen(self._controller, sidebar=self._settings.sidebar))
         for problem in self._problems:
             self.notify(sanitize_line(problem), severity="warning", timeout=15, markup=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 from deepseek_tui.tui.updates import Phase
@@ -172,6 +174,28 @@ async def test_quitting_in_mid_reply_keeps_what_was_written(tmp_path: Path) -> N
         await screen.send("Tell me a story")
         await screen.sees("of a long story")
     assert [(m.text, m.state) for m in stored(tmp_path)][1] == ("The beginning of a long story", "stopped")
+
+
+async def test_the_end_of_the_terminal_keeps_what_was_written(tmp_path: Path) -> None:
+    app = make_app(tmp_path, {"replies": [HELD]})
+    async with running(app) as screen:
+        await screen.ready()
+        await screen.send("Tell me a story")
+        await screen.sees("of a long story")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await screen.until(lambda: not app.is_running)
+    assert [(m.text, m.state) for m in stored(tmp_path)][1] == ("The beginning of a long story", "stopped")
+
+
+async def test_an_engine_that_dies_while_idle_is_told(tmp_path: Path) -> None:
+    async with running(make_app(tmp_path), NARROW) as screen:
+        await screen.ready()
+        assert screen.controller.client.hello is not None
+        os.kill(screen.controller.client.hello.pid, signal.SIGKILL)
+        await screen.sees("engine stopped")
+        await screen.send("Are you back?")
+        await screen.sees("Hello there.")
+        await screen.idle()
 
 
 async def test_a_new_chat_is_empty_and_a_reply_elsewhere_goes_on(tmp_path: Path) -> None:
