@@ -86,7 +86,7 @@ def test_a_killed_app_loses_no_text(tmp_path: Path) -> None:
         terminal.press("enter")
         terminal.wait_until(lambda: reply_on_disk(tmp_path, 40))
         engine = engine_pid(terminal)
-        os.kill(terminal.child.pid, signal.SIGKILL)
+        terminal.child.kill(signal.SIGKILL)
         terminal.wait_until(lambda: not Path(f"/proc/{engine}").exists() or _is_zombie(engine), timeout=10)
     finally:
         terminal.close()

@@ -57,7 +57,9 @@ def test_a_seed_gives_the_same_answer_again(tmp_path: Path) -> None:
 
 def test_the_length_limit_is_said(tmp_path: Path) -> None:
     answer = json.loads(
-        command(tmp_path, "run", "-p", "Count to fifty.", "--max-tokens", "5", "--json").stdout
+        command(
+            tmp_path, "run", "-p", "Tell me a story.", "--temp", "0", "--max-tokens", "5", "--json"
+        ).stdout
     )
     assert answer["finish_reason"] == "length"
     assert answer["generation_tokens"] == 5
