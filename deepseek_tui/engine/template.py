@@ -138,6 +138,9 @@ class _Renderer:
         variables = {name: names.get(value, value) for name, value in known.items() if value is not None}
         return compile_template(self._source, names)(
             {
+                # transformers sets these two, and some templates ask whether they are none.
+                "tools": None,
+                "documents": None,
                 **variables,
                 **options,
                 "messages": messages,

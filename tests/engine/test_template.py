@@ -175,6 +175,10 @@ def control_ids(ids: Sequence[int]) -> list[int]:
     return [i for i in ids if i in SMOL.control_tokens.values()]
 
 
+def test_no_tools_are_none() -> None:
+    assert render_text(SMOL, HELLO, template="{{ tools is none }} {{ documents is none }}") == "True True"
+
+
 def test_a_template_may_rewrite_what_it_looks_for() -> None:
     template = "{{ messages[0].content.replace('<|im_end|>', '<|endoftext|>') }}<|im_end|>"
     messages = [ChatMessage("user", "a<|im_end|>b")]

@@ -1,0 +1,73 @@
+"""First messages of chats, for measurements: free text, lists, small talk and facts with known answers."""
+
+from __future__ import annotations
+
+FREE = (
+    "Write a short story about a lighthouse keeper.",
+    "Write about a river in spring.",
+    "Tell me a story about a dog who is afraid of rain.",
+    "Describe a busy market in the morning.",
+    "Write a poem about the moon.",
+    "Write a letter to a friend who moved away.",
+    "Describe your ideal holiday.",
+    "Tell me about the history of bread.",
+    "Explain how a bicycle stays upright.",
+    "Explain what a computer program is to a child.",
+    "Why do people dream?",
+    "What makes a good teacher?",
+    "Write a paragraph about winter in a small village.",
+    "Tell me something interesting about octopuses.",
+    "How does a sailing boat move against the wind?",
+    "What is friendship?",
+    "Write a product description for a wooden chair.",
+    "Summarise why exercise is good for you.",
+    "Write a speech for a birthday party.",
+    "Describe the sound of the sea.",
+)
+LISTS = (
+    "Give me ten ideas for a rainy day.",
+    "List five kinds of fruit.",
+    "Give me three tips to sleep better.",
+    "What should I pack for a week in the mountains?",
+    "List the steps to make a cup of tea.",
+    "Name seven animals that live in the sea.",
+    "Give me a recipe for pancakes.",
+    "What are the pros and cons of living in a city?",
+    "List ten words that rhyme with day.",
+    "Give me five questions to ask in a job interview.",
+    "What are the months of the year?",
+    "List some hobbies for someone who likes nature.",
+    "Make a plan for learning the guitar in four weeks.",
+    "Name five countries in Europe and their capitals.",
+)
+TALK = (
+    "Hello!",
+    "How are you today?",
+    "What are you?",
+    "I feel sad today.",
+    "Thank you for your help.",
+    "Can you help me with my homework?",
+    "I just got a new puppy!",
+    "Good night.",
+    "What can you do?",
+    "I am bored. What should I do?",
+)
+FACTS = (
+    ("What is the capital of France?", "paris"),
+    ("What is the capital of Japan?", "tokyo"),
+    ("What is 7 plus 6?", "13"),
+    ("What is 9 minus 4?", "5"),
+    ("How many days are in a week?", "seven|7"),
+    ("What colour is the sky on a clear day?", "blue"),
+    ("What is the opposite of hot?", "cold"),
+    ("What is the plural of mouse?", "mice"),
+    ("Which planet do we live on?", "earth"),
+    ("What do bees make?", "honey"),
+    ("What is the largest ocean?", "pacific"),
+    ("What is frozen water called?", "ice"),
+    ("How many legs does a spider have?", "eight|8"),
+    ("What is the past tense of go?", "went"),
+    ("Which season comes after winter?", "spring"),
+    ("What animal says meow?", "cat"),
+)
+"""Question, and what a right answer holds (any of the words between bars), in lower case."""
