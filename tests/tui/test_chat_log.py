@@ -333,7 +333,9 @@ async def test_wide_characters_fill_their_cells() -> None:
     text = "中文字符测试，两行文字。" * 6 + " 👍 done"
     async with running(40, 18) as (_, log, _pilot):
         await log.show([MessageView("1", "assistant", text)])
-        assert all(log.render_line(y).cell_length == log.scrollable_size.width for y in range(log.size.height))
+        assert all(
+            log.render_line(y).cell_length == log.scrollable_size.width for y in range(log.size.height)
+        )
         copied = log.get_selection(SELECT_ALL)
         assert copied is not None
         assert text in copied[0]
