@@ -17,6 +17,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     return _name(error).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
+def is_index_damage(error: sqlite3.Error) -> bool:
+    """Whether the error says that only the index of words is damaged."""
+    return _name(error) == "SQLITE_CORRUPT_VTAB"
+
+
 def explain(error: sqlite3.Error, path: Path | None) -> HistoryError:
     """The sentence for an error of SQLite."""
     where = f"The history file {path}" if path else "The history in memory"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from deepseek_tui import paths
 from deepseek_tui.errors import UserError
+from deepseek_tui.history import index
 from deepseek_tui.history.errors import HistoryError, explain, is_damage
 from deepseek_tui.history.migrations import NewerFileError, migrate
 from deepseek_tui.history.salvage import salvage
@@ -58,6 +59,7 @@ def connect(path: Path | None, thorough: bool = False) -> sqlite3.Connection:
             if verdict != "ok":
                 raise _damage(verdict)
         migrate(connection)
+        index.prepare(connection)
     except NewerFileError as error:
         connection.close()
         raise HistoryError(

@@ -55,7 +55,48 @@ _FIRST: Step = (
     "CREATE INDEX messages_streaming ON messages(owner) WHERE state = 'streaming'",
 )
 
-STEPS: Sequence[Step] = (_FIRST,)
+_SECOND: Step = (
+    "ALTER TABLE conversations ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE conversations ADD COLUMN archived INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE conversations ADD COLUMN folder TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE conversations ADD COLUMN unread INTEGER NOT NULL DEFAULT 0",
+    # The message this conversation was forked from; it may be gone.
+    "ALTER TABLE conversations ADD COLUMN origin TEXT",
+    # How often a head was set here: `messages.shown` counts by it.
+    "ALTER TABLE conversations ADD COLUMN shows INTEGER NOT NULL DEFAULT 1",
+    # Last, since it may be long, and what stands after a long text in a row is slow to read.
+    "ALTER TABLE conversations ADD COLUMN draft TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE messages ADD COLUMN shown INTEGER NOT NULL DEFAULT 0",
+    # The number of the deletion that took it.
+    "ALTER TABLE messages ADD COLUMN deleted INTEGER",
+    """
+    CREATE TABLE deletions (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        conversation TEXT NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
+        kind TEXT NOT NULL CHECK (kind IN ('message', 'branch', 'conversation')),
+        count INTEGER NOT NULL,
+        made REAL NOT NULL,
+        head TEXT
+    )
+    """,
+    "CREATE INDEX deletions_by_conversation ON deletions(conversation)",
+    """
+    INSERT INTO deletions (conversation, kind, count, made, head)
+    SELECT id, 'conversation', (SELECT count(*) FROM messages WHERE conversation = c.id), deleted, head
+    FROM conversations c WHERE deleted IS NOT NULL ORDER BY deleted
+    """,
+    "UPDATE messages SET shown = 1 WHERE id IN (SELECT head FROM conversations)",
+    "DROP INDEX conversations_by_updated",
+    "CREATE INDEX conversations_in_list ON conversations(archived, pinned, updated, number)"
+    " WHERE deleted IS NULL",
+    # All that a tree is made of, so that reading one does not pass through the texts.
+    "DROP INDEX messages_by_conversation",
+    "CREATE INDEX messages_in_tree ON messages(conversation, number, id, parent, deleted, shown)",
+    "CREATE INDEX messages_deleted ON messages(deleted) WHERE deleted IS NOT NULL",
+    "CREATE INDEX messages_live ON messages(conversation) WHERE state = 'streaming'",
+)
+
+STEPS: Sequence[Step] = (_FIRST, _SECOND)
 
 
 class NewerFileError(Exception):

@@ -10,9 +10,14 @@ from typing import Any
 from deepseek_tui.history.records import MESSAGE_COLUMNS
 from deepseek_tui.history.transaction import transaction
 
+Row = dict[str, Any]
+
+# Those of them that the damaged file has; an older one has fewer.
 _TABLES = {
-    "conversations": "id, title, created, updated, deleted, model, system_prompt, settings, head",
-    "messages": f"{MESSAGE_COLUMNS}, owner",
+    "conversations": "id, title, created, updated, deleted, model, system_prompt, settings, head,"
+    " pinned, archived, folder, unread, origin, shows, draft",
+    "messages": f"{MESSAGE_COLUMNS}, owner, shown, deleted",
+    "deletions": "number, conversation, kind, count, made, head",
 }
 
 
@@ -23,50 +28,74 @@ def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
     the branch that is left.
     """
     rows = _readable(damaged)
-    conversations = {row[0]: row for row in rows["conversations"]}
-    messages = {row[0]: row for row in rows["messages"]}
+    conversations = {row["id"]: row for row in rows["conversations"]}
+    messages = {row["id"]: row for row in rows["messages"]}
     kept = 0
     try:
         with transaction(connection):
             for row in messages.values():
-                home, created = row[1], row[6]
-                if home not in conversations:
-                    lost = (home, "Recovered conversation", created, created, None, "", "", "{}", None)
-                    conversations[home] = lost
-            last = {row[1]: row[0] for row in messages.values()}
+                if row["conversation"] not in conversations:
+                    conversations[row["conversation"]] = _lost(row)
+            last = {row["conversation"]: row["id"] for row in messages.values()}
             for identity, row in conversations.items():
-                head = row[8] if row[8] in messages else last.get(identity)
-                _insert(connection, "conversations", (*row[:8], head))
+                if row["head"] not in messages:
+                    row["head"] = last.get(identity)
+                _insert(connection, "conversations", row)
             for row in messages.values():
-                parent = row[2] if row[2] in messages else None
-                kept += _insert(connection, "messages", (*row[:2], parent, *row[3:]))
+                if row["parent"] not in messages:
+                    row["parent"] = None
+                kept += _insert(connection, "messages", row)
+            for row in rows["deletions"]:
+                if row["conversation"] in conversations:
+                    _insert(connection, "deletions", row)
+            # A message whose deletion is lost could never come back.
+            connection.execute(
+                "UPDATE messages SET deleted = NULL WHERE deleted NOT IN (SELECT number FROM deletions)"
+            )
     except sqlite3.Error:
         # The damaged file is kept, so what does not fit here is not lost.
         return 0
     return kept
 
 
-def _insert(connection: sqlite3.Connection, table: str, row: tuple[Any, ...]) -> int:
+def _lost(message: Row) -> Row:
+    """A conversation for the messages of one that cannot be read."""
+    return {
+        "id": message["conversation"],
+        "title": "Recovered conversation",
+        "created": message["created"],
+        "updated": message["created"],
+        "model": "",
+        "system_prompt": "",
+        "settings": "{}",
+        "head": None,
+    }
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: Row) -> int:
     places = ",".join("?" * len(row))
     # OR IGNORE: a row that damage made impossible is left out, the rest stays.
-    statement = f"INSERT OR IGNORE INTO {table} ({_TABLES[table]}) VALUES ({places})"
-    return connection.execute(statement, row).rowcount
+    statement = f"INSERT OR IGNORE INTO {table} ({', '.join(row)}) VALUES ({places})"
+    return connection.execute(statement, tuple(row.values())).rowcount
 
 
-def _readable(damaged: Path) -> dict[str, list[tuple[Any, ...]]]:
+def _readable(damaged: Path) -> dict[str, list[Row]]:
     """The rows of each table, oldest first, read from both ends up to the damaged page."""
-    found: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
+    found: dict[str, list[Row]] = {table: [] for table in _TABLES}
     with contextlib.suppress(sqlite3.Error), contextlib.closing(_open_read_only(damaged)) as source:
-        for table, columns in _TABLES.items():
-            rows: dict[int, tuple[Any, ...]] = {}
+        for table, known in _TABLES.items():
+            there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
+            columns = [name for name in known.split(", ") if name in there]
+            rows: dict[int, Row] = {}
             for order in ("ASC", "DESC"):
                 with contextlib.suppress(sqlite3.Error):
                     # NOT INDEXED: an index may be what is damaged.
-                    statement = f"SELECT number, {columns} FROM {table} NOT INDEXED ORDER BY number {order}"
+                    names = ", ".join(["number", *columns])
+                    statement = f"SELECT {names} FROM {table} NOT INDEXED ORDER BY number {order}"
                     for number, *row in source.execute(statement):
                         if number in rows and order == "DESC":
                             break
-                        rows[number] = tuple(row)
+                        rows[number] = dict(zip(columns, row, strict=True))
             found[table] = [rows[number] for number in sorted(rows)]
     return found
 
