@@ -8,6 +8,7 @@ loops by making answers wrong shows there.
 from __future__ import annotations
 
 import argparse
+import random
 import re
 import sys
 import time
@@ -38,6 +39,7 @@ class Setting:
     replies: list[list[int]] = field(default_factory=list)
     ended: int = 0
     looped: int = 0
+    asked: int = 0
     right: int = 0
 
     def __str__(self) -> str:
@@ -65,7 +67,10 @@ def loops(ids: Sequence[int]) -> bool:
 def answer_all(
     model: Any, tokenizer: Tokenizer, prompt: str, settings: Sequence[Setting], limit: int, seed: int
 ) -> list[list[int]]:
-    """One reply per setting, its end-of-turn id included where it came within `limit` tokens."""
+    """One reply per setting, its end-of-turn id included where it came within `limit` tokens.
+
+    A reply is cut short where it is known to loop.
+    """
     import mlx.core as mx
 
     from deepseek_tui.engine.protocol import ChatMessage
@@ -92,7 +97,12 @@ def answer_all(
         new: Any = mx.concatenate(chosen).tolist()
         for row, token in zip(rows, new, strict=True):
             replies[row].append(token)
-        kept = [i for i, token in enumerate(new) if token not in tokenizer.eos_token_ids]
+        # A reply that has begun to loop has told what is asked of it.
+        kept = [
+            i
+            for i, (row, token) in enumerate(zip(rows, new, strict=True))
+            if token not in tokenizer.eos_token_ids and not loops(replies[row])
+        ]
         if not kept:
             break
         if len(kept) < len(rows):
@@ -108,6 +118,8 @@ def measure(model: Any, tokenizer: Tokenizer, settings: Sequence[Setting], limit
     """Runs every prompt and counts, in the settings themselves."""
     questions: list[tuple[str, str | None]] = [(prompt, None) for prompt in (*FREE, *LISTS, *TALK)]
     questions += FACTS
+    # Mixed, so that the table on the way there means something.
+    random.Random(0).shuffle(questions)
     began = time.monotonic()
     for number, (prompt, answer) in enumerate(questions):
         replies = answer_all(model, tokenizer, prompt, settings, limit, seed + number)
@@ -115,16 +127,19 @@ def measure(model: Any, tokenizer: Tokenizer, settings: Sequence[Setting], limit
             setting.replies.append(reply)
             setting.ended += reply[-1] in tokenizer.eos_token_ids
             setting.looped += loops(reply)
+            setting.asked += answer is not None
             if answer:
                 text = tokenizer.decode(reply).lower()
                 setting.right += bool(re.search(rf"\b(?:{answer})\b", text))
         seconds = time.monotonic() - began
         print(f"{number + 1}/{len(questions)} prompts, {seconds:.0f} s", file=sys.stderr, flush=True)
+        if (number + 1) % 10 == 0:
+            print(table(settings), file=sys.stderr, flush=True)
 
 
 def table(settings: Sequence[Setting]) -> str:
     """One line per setting, the fewest loops first."""
-    count, facts = len(settings[0].replies), len(FACTS)
+    count, facts = len(settings[0].replies), settings[0].asked
     lines = [f"{'setting':<42} looped  ended  right  tokens   ({count} replies, {facts} facts)"]
     for s in sorted(settings, key=lambda s: (s.looped, -s.right, -s.ended)):
         mean = sum(map(len, s.replies)) / count
