@@ -4,20 +4,20 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 HAS_CUDA := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -c GPU || echo 0)
 
-.PHONY: chat test format clean
+.PHONY: chat test format pictures clean
 chat: $(VENV)/.chat
 	@$(BIN)/deepseek-tui $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/ruff format --check deepseek_tui tests
-	$(BIN)/ruff check deepseek_tui tests
+	$(BIN)/ruff format --check deepseek_tui tests assets
+	$(BIN)/ruff check deepseek_tui tests assets
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadscope tests
 
 format: $(VENV)/.test
-	$(BIN)/ruff format deepseek_tui tests
-	$(BIN)/ruff check --fix deepseek_tui tests
+	$(BIN)/ruff format deepseek_tui tests assets
+	$(BIN)/ruff check --fix deepseek_tui tests assets
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -34,6 +34,9 @@ $(VENV)/.chat: pyproject.toml | $(BIN)/python
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.chat
+
+pictures: $(VENV)/.test
+	$(BIN)/python assets/pictures.py
 
 clean:
 	rm -rf $(VENV) build dist
