@@ -167,15 +167,15 @@ class Job:
         self.parameters = checked.parameters
         self.settings = quantization_settings(source.config)
         self.inputs = _inputs(self.model)
-        for name in filter(self._stays_whole, source.tensors):
-            self.inputs[name.rpartition(".")[0]] = self.model.args.kv_lora_rank
+        self.whole = {n.rpartition(".")[0] for n in source.tensors if ".kv_b_proj." in n}
+        self.inputs |= dict.fromkeys(self.whole, getattr(self.model.args, "kv_lora_rank", 0))
         self.dtype = getattr(mx, options.dtype) if options.dtype else None
         self.chosen: dict[str, int] = {}
         self.left_plain: tuple[str, ...] = ()
         if options.recipe is not None:
-            self.chosen = options.recipe.choose(self.inputs, len(self.model.layers))
-            width = options.recipe.group_size
-            self.left_plain = tuple(path for path, size in self.inputs.items() if size % width)
+            kept = {path: size for path, size in self.inputs.items() if self._is_written(path)}
+            self.chosen = options.recipe.choose(kept, len(self.model.layers))
+            self.left_plain = tuple(path for path, size in kept.items() if size % options.recipe.group_size)
         self.is_tied_copy = source.config.get("model_type") in _TIED_COPY and bool(
             getattr(self.model.args, "tie_word_embeddings", False)
         )
@@ -246,10 +246,11 @@ class Job:
         """What a unit's tensors become, by name, not evaluated."""
         arrays = self._without_fp8(arrays)
         whole = {name: arrays.pop(name) for name in list(arrays) if self._stays_whole(name)}
+        self._unpack(arrays, {n.removesuffix(".scales") for n in arrays if n.endswith(".kv_b_proj.scales")})
         arrays = self.model.sanitize(arrays) | whole
         recipe = self.options.recipe
         if recipe is not None or self.options.dequantize:
-            self._unpack(arrays)
+            self._unpack(arrays, {name.rpartition(".")[0] for name in arrays})
         made: dict[str, Any] = {}
         for name, array in arrays.items():
             array = self._cast(name, array)
@@ -268,6 +269,13 @@ class Job:
         """DeepSeek-V2 directories of mlx-lm keep kv_b_proj in one; it is cut when it is loaded."""
         return ".kv_b_proj." in name and self.source.config.get("model_type") == "deepseek_v2"
 
+    def _is_written(self, path: str) -> bool:
+        """Whether a module of the model, or of the source, is one of the directory too."""
+        whole = f"{path.rpartition('.')[0]}.kv_b_proj"
+        if path.endswith((".embed_q", ".unembed_out")):
+            return whole not in self.whole or not self._stays_whole(f"{whole}.weight")
+        return path not in self.whole or self._stays_whole(f"{path}.weight")
+
     def _without_fp8(self, arrays: dict[str, Any]) -> dict[str, Any]:
         wide = unpack_fp8(arrays, self.source.config)
         dtype = self.dtype or getattr(mx, _FROM_FP8)
@@ -276,8 +284,8 @@ class Job:
                 wide[name] = wide[name].astype(dtype)
         return wide
 
-    def _unpack(self, arrays: dict[str, Any]) -> None:
-        paths = {name.rpartition(".")[0] for name in arrays}
+    def _unpack(self, arrays: dict[str, Any], paths: set[str]) -> None:
+        """Makes those modules plain, in place, that are packed."""
         inputs = {path: self.inputs[path] for path in paths if path in self.inputs}
         for path, how in packed_layers(self.settings, arrays, inputs).items():
             stored = arrays[f"{path}.scales"].dtype

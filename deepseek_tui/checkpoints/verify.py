@@ -270,7 +270,7 @@ class _Comparison:
         """A place that holds something else: what, is looked up when all digests are known."""
         self.strays.append((len(self.report.tensors), piece, _digest(stored)))
         plain = stored if found is None else found
-        if value.ndim == 2 and _same(value.T.astype(plain.dtype), plain):
+        if value.ndim > 1 and _same(value.swapaxes(-1, -2).astype(plain.dtype), plain):
             note = "it is transposed"
         errors = _errors(value, plain) if plain.shape == value.shape else (1.0, math.inf)
         return TensorCheck(name, str(piece), "differs", *errors, note=note)
