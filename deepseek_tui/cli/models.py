@@ -12,6 +12,7 @@ MODULES = {
     "convert": "models_convert",
     "quantize": "models_convert",
     "verify": "models_verify",
+    "upcycle": "upcycle",
     "remove": "models_list",
     "path": "models_list",
 }
@@ -29,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     info.add_argument("--json", action="store_true", help="print one JSON object")
     _add_top_k(info)
     _configure_convert(actions)
+    _configure_upcycle(actions)
     verify = actions.add_parser("verify", help="check a converted model against what it was made from")
     verify.add_argument("source", help="the checkpoint: a model directory, a .pt file, a .gguf file")
     verify.add_argument("converted", help="the MLX directory made from it")
@@ -97,6 +99,13 @@ def _configure_convert(actions: argparse._SubParsersAction[argparse.ArgumentPars
         )
         add("--force", action="store_true", help="replace the directory where it exists")
         _add_top_k(convert)
+
+
+def _configure_upcycle(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from deepseek_tui.cli.upcycle import configure_upcycle
+
+    text = "turn a llama or qwen3 model into a deepseek_v3 one, to train further"
+    configure_upcycle(actions.add_parser("upcycle", help=text, allow_abbrev=False))
 
 
 def _add_top_k(parser: argparse.ArgumentParser) -> None:

@@ -50,7 +50,7 @@ def configure_upcycle(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_upcycle(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     from deepseek_tui.engine.blas import prefer_fast_blas
 
     prefer_fast_blas()

@@ -289,14 +289,13 @@ def _watch(layer: Any, x: Any, args: Any) -> tuple[Heads, Inputs]:
     """The layer's attention weights, and what it saw of x [B, T, D]."""
     h = layer.input_layernorm(x)
     received, distances = _attention_statistics(layer.self_attn, h[:_STATISTICS_ROWS])
-    inputs = _numbers(h).astype(np.float64)
+    inputs = _numbers(h)
     by_position = np.tile(received, x.shape[0])
     q, k = (_projection(layer.self_attn, name, inputs, args) for name in ("q", "k"))
     size = args.head_size
     v = _array(layer.self_attn.v_proj.weight).reshape(-1, size, inputs.shape[1])
     o, norm = _array(layer.self_attn.o_proj.weight), _array(layer.input_layernorm.weight)
-    wide = [array.astype(np.float64) for array in (q, k, v, o, norm)]
-    return Heads(*wide), Inputs(inputs, by_position, distances)
+    return Heads(q, k, v, o, norm), Inputs(inputs, by_position, distances)
 
 
 def _projection(attention: Any, name: str, inputs: Any, args: Any) -> Any:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from deepseek_tui.training.upcycle_rope import Complex, Directions, assign, mix_heads
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 CONSTANT = 3.0
 """Size of the constant latent over the size of the others together."""
@@ -35,7 +35,7 @@ CONSTANT = 3.0
 
 @dataclass(frozen=True)
 class Heads:
-    """Weights of one grouped-query attention, float64: q [H, d, D], k and v [G, d, D], o [D, H * d].
+    """Weights of one grouped-query attention: q [H, d, D], k and v [G, d, D], o [D, H * d].
 
     Pairs of a head are (j, j + d / 2). `norm` [D]: weight of the norm whose output is the input.
     """
@@ -46,6 +46,11 @@ class Heads:
     o: Floats
     norm: Floats
 
+    def exact(self) -> Heads:
+        """The same in float64."""
+        wide = (np.asarray(array, np.float64) for array in (self.q, self.k, self.v, self.o, self.norm))
+        return Heads(*wide)
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -55,6 +60,10 @@ class Inputs:
     x: Floats
     received: Floats
     distances: Floats
+
+    def exact(self) -> Inputs:
+        """The same in float64."""
+        return Inputs(np.asarray(self.x, np.float64), self.received, self.distances)
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,7 @@ def complex_pairs(heads: Floats) -> Complex:
 
 def directions(heads: Heads, inputs: Inputs) -> Directions:
     """The key heads mixed pair by pair, on this text."""
+    heads, inputs = heads.exact(), inputs.exact()
     seen = (inputs.x * inputs.received[:, None]).T @ inputs.x / len(inputs.x)
     asked = inputs.x.T @ inputs.x / len(inputs.x)
     return mix_heads(complex_pairs(heads.k), complex_pairs(heads.q), seen, asked)
@@ -96,6 +106,7 @@ def directions(heads: Heads, inputs: Inputs) -> Directions:
 
 def convert(heads: Heads, inputs: Inputs, target: Target) -> Converted:
     """The latent attention that computes what `heads` computes."""
+    heads, inputs = heads.exact(), inputs.exact()
     mixed = directions(heads, inputs)
     slots, _ = assign(mixed.weight, target.source, target.shared, inputs.distances)
     content = _Content(heads, inputs, mixed, {slot for slot in slots if slot is not None})
