@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from deepseek_tui.history import index
 from deepseek_tui.history.base import Base
 from deepseek_tui.history.errors import HistoryError
 from deepseek_tui.history.records import Kind, Undo
@@ -109,6 +110,18 @@ class Deletions(Base):
             return count
 
         return self._write(work)
+
+    def tidy(self) -> None:
+        """Rewrite the index of words, which otherwise keeps those of removed messages for a while.
+
+        It takes seconds for a large history. Where SQLite has no index, there is nothing to do.
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            if index.available(db):
+                db.execute("INSERT INTO words (words) VALUES ('optimize')")
+
+        self._write(work)
 
     def _delete(self, db: sqlite3.Connection, message_id: str, kind: Kind) -> Undo:
         conversation = find_conversation(db, find_message(db, message_id).conversation)

@@ -53,6 +53,8 @@ def connect(path: Path | None, thorough: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # Commits outlive the process in any case; `Store` asks for more where they must outlive the machine.
         connection.execute("PRAGMA synchronous = NORMAL")
+        # What is removed for good is overwritten, as far as that costs no more writing.
+        connection.execute("PRAGMA secure_delete = FAST")
         if path and (thorough or path.stat().st_size <= CHECKED_BYTES):
             check = "integrity_check" if thorough else "quick_check"
             verdict = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]

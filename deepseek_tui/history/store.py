@@ -31,6 +31,7 @@ from deepseek_tui.history.rows import check_message, find_conversation, find_mes
 from deepseek_tui.history.search import Search
 from deepseek_tui.history.shelf import Shelf
 from deepseek_tui.history.title import title_from
+from deepseek_tui.history.transfer import Transfer
 
 __all__ = [
     "HEAD",
@@ -49,7 +50,7 @@ __all__ = [
 HEAD = "head"
 
 
-class Store(Branches, Deletions, Search, Shelf):
+class Store(Branches, Deletions, Search, Shelf, Transfer):
     """The history in the file `path`, or with None in memory, for a session that cannot be saved.
 
     A damaged file is set aside, what can be read of it is taken over, and the work goes on in a new one:
