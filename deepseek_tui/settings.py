@@ -228,8 +228,8 @@ def _how_to_get() -> str:
         known += sorted(p.name for p in paths.models_dir().iterdir() if not p.name.startswith("."))
     have = f"Installed: {', '.join(known)}. " if known else ""
     return (
-        f"{have}Give the path of an MLX model directory with --model or as `model` in {paths.config_path()},"
-        f" or put one into {paths.models_dir()}."
+        f"{have}Get one with: deepseek-tui models pull NAME (deepseek-tui models list shows what there is),"
+        f" or give the path of a model directory with --model or as `model` in {paths.config_path()}."
     )
 
 
