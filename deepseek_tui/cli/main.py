@@ -20,6 +20,7 @@ COMMANDS = {
     "models": ("models", "list, fetch, inspect, convert, check and remove models"),
     "history": ("history", "list, show and remove conversations"),
     "doctor": ("doctor", "device, versions, paths, model check, and what is wrong"),
+    "evaluate": ("evaluate", "chats that a program checks, perplexity, multiple choice; of one model or two"),
     "bench": ("bench", "measure speed and memory, beside mlx-lm and llama.cpp"),
     "engine": ("engine", "the engine child on standard input and output, for --engine-command"),
 }
