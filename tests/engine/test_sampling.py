@@ -12,7 +12,7 @@ from mlx_lm import sample_utils as reference
 
 from deepseek_tui.engine.sampling import Sampler, SamplingError, make_logits_processors, make_sampler
 
-WIDE = 6000  # wide enough for the short cut over candidates
+WIDE = 6000
 
 
 def logprobs(size: int, seed: int, scale: float = 3.0) -> Any:
@@ -50,8 +50,10 @@ def test_the_same_tokens_survive(settings: dict[str, Any], size: int, scale: flo
             )
         if "top_k" in settings:
             expected = reference.apply_top_k(expected, settings["top_k"])
-        ours = make_sampler(0.7, **settings).filter(x)
-        assert survivors(ours) == survivors(expected)
+        sampler = make_sampler(0.7, **settings)
+        assert survivors(sampler.filter(x)) == survivors(expected)
+        row = np.array(x)[0]
+        assert set(sampler.survivors(row).tolist()) == survivors(expected)  # type: ignore[union-attr]  # all filter
 
 
 @pytest.mark.parametrize("special", [[], [3, 1]])
@@ -60,7 +62,11 @@ def test_xtc_takes_out_the_same_tokens(special: list[int], threshold: float) -> 
     for seed in range(4):
         x = logprobs(20, seed)
         sampler = make_sampler(1.0, xtc_probability=1.0, xtc_threshold=threshold, xtc_special_tokens=special)
-        assert survivors(sampler.filter(x)) == survivors(reference.apply_xtc(x, 1.0, threshold, special))
+        expected = survivors(reference.apply_xtc(x, 1.0, threshold, special))
+        assert survivors(sampler.filter(x)) == expected
+        kept = sampler.survivors(np.array(x)[0])
+        assert kept is not None
+        assert set(kept.tolist()) == expected
 
 
 def test_xtc_strikes_as_often_as_asked() -> None:
@@ -97,11 +103,18 @@ def test_draws_follow_the_distribution(settings: dict[str, Any], temp: float, si
     assert statistic < cells + 5 * math.sqrt(2 * cells) + 5
 
 
-def test_the_short_cut_gives_up_where_it_would_leave_a_token_out() -> None:
-    flat = mx.zeros((1, WIDE))
-    sampler = make_sampler(1.0, top_p=0.9, seed=1)
-    assert sampler._from_candidates(flat) is None
-    assert max(int(sampler(flat).item()) for _ in range(30)) > 512
+@pytest.mark.parametrize("settings", [{}, {"top_p": 0.9}, {"min_p": 0.1, "top_k": 12}])
+def test_a_batch_is_drawn_row_by_row(settings: dict[str, Any]) -> None:
+    """Several rows go another way through the code than one row on a CPU."""
+    x = logprobs(WIDE, 3)
+    sampler = make_sampler(0.8, **settings, seed=11)
+    weights = np.array(mx.softmax(sampler.filter(x) / 0.8, axis=-1))[0].astype(np.float64)
+    draws = np.array(sampler(mx.broadcast_to(x, (2000, WIDE))))
+    counts = np.bincount(draws, minlength=WIDE)
+    assert not counts[weights == 0].any()
+    best = int(weights.argmax())
+    share = weights[best]
+    assert abs(counts[best] / 2000 - share) < 5 * math.sqrt(share * (1 - share) / 2000)
 
 
 def test_temp_0_takes_the_most_likely() -> None:
