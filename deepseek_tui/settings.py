@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import math
 import os
-import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +18,34 @@ import tomli_w
 from deepseek_tui import paths
 from deepseek_tui.engine.protocol import ContextPolicy, Sampling
 from deepseek_tui.errors import UserError
+from deepseek_tui.rules import (
+    CONTEXT_POLICY,
+    FLAG,
+    MODEL,
+    SAMPLING,
+    TABLE,
+    TEXT,
+    Rule,
+    SettingsError,
+    check,
+    parse,
+    word,
+    wrong,
+)
+
+__all__ = [
+    "BUILT_IN",
+    "MODEL_VARIABLE",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+    "load_settings_or_defaults",
+    "resolve_model",
+    "save_override",
+]
 
 MODEL_VARIABLE = "DEEPSEEK_TUI_MODEL"
 BUILT_IN = "built-in"
-
-
-class SettingsError(UserError):
-    """A settings file, or a value for it, that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -49,109 +67,16 @@ class Settings:
     keys: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """What a value may be, in words, and the function that makes it or raises ValueError."""
-
-    allowed: str
-    make: Callable[[Any], Any]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError
-    return value
-
-
-def _word(value: Any) -> str:
-    if not _text(value).strip():
-        raise ValueError
-    return _text(value)
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
-def _one_of(*choices: str) -> _Rule:
-    def make(value: Any) -> str:
-        if value not in choices:
-            raise ValueError
-        return _text(value)
-
-    return _Rule(" or ".join(f'"{c}"' for c in choices), make)
-
-
-def _whole(low: int, high: int = 2**63 - 1) -> _Rule:
-    def make(value: Any) -> int:
-        # bool is an int in Python, but `top_k = true` is a mistake.
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError
-        return value
-
-    return _Rule(f"a whole number, {low} or more", make)
-
-
-def _number(low: float = -math.inf, high: float = math.inf) -> _Rule:
-    def make(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError
-        number = float(value)
-        if not math.isfinite(number) or not low <= number <= high:
-            raise ValueError
-        return number
-
-    if math.isinf(low):
-        return _Rule("a number", make)
-    return _Rule(
-        f"a number, {low:g} or more" if math.isinf(high) else f"a number from {low:g} to {high:g}", make
-    )
-
-
-def _bias(value: Any) -> dict[str, float]:
-    if not isinstance(value, dict) or not all(k.isascii() and k.isdigit() for k in value):
-        raise ValueError
-    return {k: _number().make(v) for k, v in value.items()}
-
-
-def _stops(value: Any) -> tuple[str, ...]:
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple) or not all(isinstance(t, str) and t for t in texts):
-        raise ValueError
-    return tuple(texts)
-
-
-_TOP: dict[str, _Rule] = {
-    "model": _Rule("a path, the name of an installed model, or built-in, in quotes", _word),
-    "theme": _Rule("the name of a theme in quotes", _word),
-    "system_prompt": _Rule("a text in quotes", _text),
-    "context_policy": _one_of("roll", "stop"),
-    "engine_command": _Rule("a command in quotes", _word),
-    "sidebar": _Rule("true or false", _flag),
-    "reduced_motion": _Rule("true or false", _flag),
+_TOP: dict[str, Rule] = {
+    "model": MODEL,
+    "theme": Rule("the name of a theme in quotes", word),
+    "system_prompt": TEXT,
+    "context_policy": CONTEXT_POLICY,
+    "engine_command": Rule("a command in quotes", word),
+    "sidebar": FLAG,
+    "reduced_motion": FLAG,
 }
-_SAMPLING: dict[str, _Rule] = {
-    "max_tokens": _whole(1),
-    "temp": _number(0),
-    "top_p": _number(0, 1),
-    "min_p": _number(0, 1),
-    "top_k": _whole(0),
-    "xtc_probability": _number(0, 1),
-    "xtc_threshold": _number(0, 0.5),
-    "repetition_penalty": _number(0),
-    "repetition_context_size": _whole(1),
-    "presence_penalty": _number(),
-    "presence_context_size": _whole(1),
-    "frequency_penalty": _number(),
-    "frequency_context_size": _whole(1),
-    "logit_bias": _Rule("a table from token ids in quotes to numbers", _bias),
-    "seed": _whole(0),
-    "stop": _Rule("a text or a list of texts, none of them empty", _stops),
-}
-_KEY = _Rule('the name of a key in quotes, such as "ctrl+n"', _word)
-_TABLE = "a table, begun by a line [{}]"
+_KEY = Rule('the name of a key in quotes, such as "ctrl+n"', word)
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -178,7 +103,7 @@ def save_override(key: str, value: Any, path: Path | None = None) -> None:
     that cannot be read, UserError when the file cannot be written.
     """
     file = _overrides_of(path)
-    body = _parse(file)
+    body = parse(file)
     table, _, name = key.partition(".")
     inside = table in ("sampling", "keys") and bool(name)
     if value is not None:
@@ -188,7 +113,7 @@ def save_override(key: str, value: Any, path: Path | None = None) -> None:
             raise problems[0]
     target = body.setdefault(table, {}) if inside else body
     if not isinstance(target, dict):
-        raise _wrong(file, table, target, _TABLE.format(table))
+        raise wrong(file, table, target, TABLE.format(table))
     target.pop(name if inside else key, None)
     if value is not None:
         target[name if inside else key] = list(value) if isinstance(value, tuple) else value
@@ -243,7 +168,7 @@ def _load(path: Path | None) -> tuple[Settings, list[SettingsError]]:
     tables: dict[str, dict[str, Any]] = {"sampling": {}, "keys": {}}
     for file in (path or paths.config_path(), _overrides_of(path)):
         try:
-            checked = _checked(_parse(file), file, problems)
+            checked = _checked(parse(file), file, problems)
         except SettingsError as error:
             problems.append(error)
             continue
@@ -256,25 +181,6 @@ def _load(path: Path | None) -> tuple[Settings, list[SettingsError]]:
     return Settings(**top, sampling=Sampling(**tables["sampling"]), keys=tables["keys"]), problems
 
 
-def _parse(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        return {}
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            f"{file} is not a text in UTF-8 (byte {error.start}).", "Save it as UTF-8."
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{file} is not valid TOML: {error}.", "Mend that place or remove it.") from error
-    except RecursionError as error:
-        raise SettingsError(f"{file} is nested too deeply.", "Settings need one level of tables.") from error
-    except OSError as error:
-        raise SettingsError(
-            f"{file} cannot be read: {error.strerror or error}.", "Check its permissions."
-        ) from error
-
-
 def _checked(body: dict[str, Any], file: Path, problems: list[SettingsError]) -> dict[str, Any]:
     """The values of `body` that are allowed, as the types of Settings; the others become `problems`."""
     good: dict[str, Any] = {}
@@ -283,9 +189,9 @@ def _checked(body: dict[str, Any], file: Path, problems: list[SettingsError]) ->
             if isinstance(value, dict):
                 good[key] = _checked_table(key, value, file, problems)
             else:
-                problems.append(_wrong(file, key, value, _TABLE.format(key)))
+                problems.append(wrong(file, key, value, TABLE.format(key)))
         elif key in _TOP:
-            _check(good, key, key, value, _TOP[key], file, problems)
+            check(good, key, key, value, _TOP[key], file, problems)
         else:
             problems.append(_unknown(file, key))
     return good
@@ -296,11 +202,11 @@ def _checked_table(
 ) -> dict[str, Any]:
     good: dict[str, Any] = {}
     for key, value in _flat(body).items() if table == "keys" else body.items():
-        rule = _KEY if table == "keys" else _SAMPLING.get(key)
+        rule = _KEY if table == "keys" else SAMPLING.get(key)
         if rule is None:
             problems.append(_unknown(file, f"{table}.{key}"))
         else:
-            _check(good, key, f"{table}.{key}", value, rule, file, problems)
+            check(good, key, f"{table}.{key}", value, rule, file, problems)
     return good
 
 
@@ -312,32 +218,10 @@ def _flat(body: dict[str, Any], before: str = "") -> dict[str, Any]:
     return flat
 
 
-def _check(
-    good: dict[str, Any],
-    key: str,
-    full_key: str,
-    value: Any,
-    rule: _Rule,
-    file: Path,
-    problems: list[SettingsError],
-) -> None:
-    try:
-        good[key] = rule.make(value)
-    except (ValueError, OverflowError):
-        problems.append(_wrong(file, full_key, value, rule.allowed))
-
-
-def _wrong(file: Path, key: str, value: Any, allowed: str) -> SettingsError:
-    shown = str(value).lower() if isinstance(value, bool) else repr(value)
-    if len(shown) > 60:
-        shown = shown[:59] + "…"
-    return SettingsError(f"{file}: {key} = {shown} is not allowed.", f"It must be {allowed}.")
-
-
 def _unknown(file: Path, key: str) -> SettingsError:
-    known = [*_TOP, *(f"sampling.{k}" for k in _SAMPLING), "keys"]
+    known = [*_TOP, *(f"sampling.{k}" for k in SAMPLING), "keys"]
     # A sampling setting outside of its table is the likeliest slip.
     bare = key.rpartition(".")[2]
-    near = [f"sampling.{bare}"] if bare in _SAMPLING else difflib.get_close_matches(key, known, 1)
+    near = [f"sampling.{bare}"] if bare in SAMPLING else difflib.get_close_matches(key, known, 1)
     hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(known)}."
     return SettingsError(f"{file}: there is no setting {key}.", hint)
