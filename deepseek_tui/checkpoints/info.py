@@ -26,7 +26,8 @@ ARCHITECTURES = {
 
 _BUFFER = re.compile(r".*(?:\.causal_mask|inv_freq|weight_scale_inv)")
 _ROUTED = re.compile(r"\.(?:switch_mlp|experts)\.")
-_ROUTER = re.compile(r"\.(?:gate|router)\.weight$")
+_PLAIN = re.compile(r"\.(?:gate|router)\.weight$|\.bias$")
+"""Routers, and biases (those of stacked experts look like matrices): never quantized."""
 _GROUP_OVERHEAD = 0.5
 """Bits per weight that the 16-bit scale and bias of a group of 64 add."""
 
@@ -169,7 +170,7 @@ def _is_ahead(name: str, layers: int | None) -> bool:
 
 def _memory(head: Head) -> dict[str, int]:
     total = sum(t.weights for t in head.tensors)
-    packable = sum(t.weights for t in head.tensors if t.is_matrix and not _ROUTER.search(t.name))
+    packable = sum(t.weights for t in head.tensors if t.is_matrix and not _PLAIN.search(t.name))
     sizes = {"16-bit": total * 2}
     for bits in (8, 4):
         rest = (total - packable) * 2

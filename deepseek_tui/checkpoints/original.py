@@ -19,10 +19,9 @@ from deepseek_tui.checkpoints.build import LoadedModel, Progress, build_model
 from deepseek_tui.checkpoints.errors import CheckpointError
 from deepseek_tui.checkpoints.folder import read_json
 from deepseek_tui.checkpoints.pickle_machine import Record
-from deepseek_tui.checkpoints.save import save_model_dir
 from deepseek_tui.checkpoints.torch_pickle import TorchCheckpoint, TorchTensor
 from deepseek_tui.models.base import ModelConfigError
-from deepseek_tui.models.scratch import Model, ModelArgs
+from deepseek_tui.models.scratch import ModelArgs
 
 NAMES = ("best_deepseek_v3.pt", "state.pt")
 """File names looked for in a directory, before any other single .pt or .pth file."""
@@ -30,13 +29,6 @@ NAMES = ("best_deepseek_v3.pt", "state.pt")
 DEFAULT_TOP_K = 2
 _CONFIG_KEYS = ("config", "model_config", "model_args", "args", "hparams")
 _KEPT_KEYS = {"eos_token_id", "bos_token_id", "dropout"}
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "generation_config.json",
-    "chat_template.jinja",
-)
 _BUFFERS = (".causal_mask", ".rope.inv_freq")
 _FLOATS = {"float64", "float32", "float16", "bfloat16"}
 
@@ -76,26 +68,6 @@ def load_original(
     """
     config, weights = _read(path, n_experts_per_token, on_progress)
     return build_model(config, weights, dtype=dtype, lazy=lazy, path=path if path.is_dir() else path.parent)
-
-
-def to_mlx(
-    path: Path,
-    out: Path,
-    *,
-    n_experts_per_token: int | None = None,
-    replace: bool = False,
-    on_progress: Progress | None = None,
-) -> Path:
-    """Writes an original checkpoint as the MLX directory `out`: every value as stored, experts stacked.
-
-    A tokenizer that lies beside the checkpoint goes with it. The arguments are those of `load_original`;
-    `replace` as in `save_model_dir`. Raises `CheckpointError` as both do.
-    """
-    config, weights = _read(path, n_experts_per_token, on_progress)
-    model = Model(ModelArgs.from_dict(config))
-    folder = path if path.is_dir() else path.parent
-    beside = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
-    return save_model_dir(out, model.sanitize(weights), config, files=beside, replace=replace)
 
 
 def _read(

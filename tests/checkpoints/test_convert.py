@@ -335,7 +335,7 @@ print(peak() - before)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of memory from /proc")
 def test_memory_is_bounded_by_a_tensor_not_by_the_file(tmp_path: Path) -> None:
     config = deepseek_config(
-        hidden_size=512, intermediate_size=1024, moe_intermediate_size=128, num_hidden_layers=24
+        hidden_size=256, intermediate_size=512, moe_intermediate_size=64, num_hidden_layers=16
     )
     model = random_model(config)
     source = write_folder(tmp_path / "big", config, published(model))

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
+from deepseek_tui.checkpoints.convert import convert
 from deepseek_tui.checkpoints.errors import CheckpointError
 from deepseek_tui.checkpoints.load import load_model
-from deepseek_tui.checkpoints.original import find_original, load_original, to_mlx, weight_names
+from deepseek_tui.checkpoints.original import find_original, load_original, weight_names
 from deepseek_tui.checkpoints.torch_pickle import TorchCheckpoint
 from tests.checkpoints import pt_files as pt
 from tests.models.scratch_reference import Array, Options, Reference, random_state
@@ -220,7 +221,7 @@ def test_loading_reports_bytes_up_to_the_whole(tmp_path: Path, state: State) -> 
 def test_an_mlx_directory_holds_every_value_bit_for_bit(tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes((FIXTURE / "state.pt").read_bytes())
     (tmp_path / "tokenizer.json").write_text("{}")
-    out = to_mlx(tmp_path / "state.pt", tmp_path / "mlx")
+    out = convert(tmp_path / "state.pt", tmp_path / "mlx").path
     assert (out / "tokenizer.json").read_text() == "{}"
     back = load_model(out)
     assert back.config == load_original(tmp_path).config
@@ -236,11 +237,11 @@ def test_an_mlx_directory_holds_every_value_bit_for_bit(tmp_path: Path) -> None:
     tokens = mx.arange(30)[None]
     assert mx.array_equal(back.model(tokens), load_original(FIXTURE).model(tokens))
     with pytest.raises(CheckpointError, match="exists already"):
-        to_mlx(tmp_path, out)
+        convert(tmp_path, out)
 
 
 def test_rounded_rotary_frequencies_survive_the_mlx_directory(tmp_path: Path, state: State) -> None:
     half = {name: array.astype("float16") for name, array in state.items()}
     pt.write_state(tmp_path / "state.pt", half)
-    model = load_model(to_mlx(tmp_path, tmp_path / "mlx"), dtype=mx.float32).model
+    model = load_model(convert(tmp_path, tmp_path / "mlx").path, dtype=mx.float32).model
     assert agrees(model, half)
