@@ -17,7 +17,7 @@ from deepseek_tui.checkpoints.sums import sha256
 from deepseek_tui.models.registry import model_class
 from deepseek_tui.training.errors import TrainingError
 from deepseek_tui.training.network import Weights, parameters
-from deepseek_tui.training.rounding import STORED, rounding_plan
+from deepseek_tui.training.rounding import STORED, packed, rounding_plan
 
 _KEPT = (
     "tokenizer.json",
@@ -56,6 +56,31 @@ def new_model(config: dict[str, Any], seed: int) -> Any:
     return model
 
 
+def with_prediction_layer(model: Any, config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """`model` (deepseek_v3, without prediction layers) and its config with one added.
+
+    It begins as a copy of the last layer, fed with the hidden state and a little of the embedding.
+    """
+    if model.model_type != "deepseek_v3" or model.prediction_layers:
+        raise TrainingError("A prediction layer can be added to a deepseek_v3 model that has none.")
+    config = {**config, "num_nextn_predict_layers": 1}
+    config.pop("quantization", None)
+    model_type, args_type = model_class(config)
+    larger = model_type(args_type.from_dict({**config, "tie_word_embeddings": "lm_head" not in model}))
+    weights = parameters(model)
+    last = len(model.layers)
+    width = model.args.hidden_size
+    for name, array in list(weights.items()):
+        if name.startswith(f"model.layers.{last - 1}."):
+            weights[name.replace(f".{last - 1}.", f".{last}.", 1)] = array
+    prefix = f"model.layers.{last}."
+    weights[f"{prefix}enorm.weight"] = weights[f"{prefix}hnorm.weight"] = mx.ones((width,))
+    weights[f"{prefix}shared_head.norm.weight"] = weights["model.norm.weight"]
+    weights[f"{prefix}eh_proj.weight"] = mx.concatenate([0.3 * mx.eye(width), mx.eye(width)], axis=1)
+    larger.update(tree_unflatten(list(weights.items())))
+    return larger, config
+
+
 def model_files(folder: Path) -> list[Path]:
     """Tokenizer, template and notices of a model folder."""
     return [folder / name for name in _KEPT if (folder / name).is_file()]
@@ -92,7 +117,7 @@ def export_model(
             made[name] = stored
             continue
         base = name.removesuffix("weight")
-        made[name], made[f"{base}scales"], made[f"{base}biases"] = mx.quantize(stored, **plan[name])
+        made[name], made[f"{base}scales"], made[f"{base}biases"] = packed(array, plan[name])
     mx.eval(made)
     for name, array in made.items():
         if mx.issubdtype(array.dtype, mx.floating) and not mx.isfinite(array).all().item():

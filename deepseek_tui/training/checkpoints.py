@@ -86,8 +86,14 @@ def load_state(path: Path, recipe: str | None = None) -> RunState:
     """Reads a checkpoint. Raises TrainingError where it is damaged or, with `recipe`, of another run."""
     try:
         body: dict[str, Any] = json.loads((path / _STATE).read_text(encoding="utf-8"))
-        parts = [_arrays(path / f"{name}.safetensors") for name in ("trained", "fixed", "optimizer")]
-        state = RunState(*parts, int(body["step"]), dict(body["positions"]), float.fromhex(body["average"]))
+        state = RunState(
+            trained=_arrays(path / "trained.safetensors"),
+            fixed=_arrays(path / "fixed.safetensors"),
+            optimizer=_arrays(path / "optimizer.safetensors"),
+            step=int(body["step"]),
+            positions=dict(body["positions"]),
+            average=float.fromhex(body["average"]),
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise TrainingError(
             f"The checkpoint {path} cannot be read ({error}).", "Remove it: the one before is taken then."
@@ -101,7 +107,8 @@ def load_state(path: Path, recipe: str | None = None) -> RunState:
 
 
 def _arrays(path: Path) -> Weights:
-    found: Weights = mx.load(str(path))
+    loaded: Any = mx.load(str(path))
+    found: Weights = dict(loaded)
     # Read now: what is read lazily later may have been replaced by then.
     mx.eval(found)
     return found

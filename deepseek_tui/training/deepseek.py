@@ -14,6 +14,7 @@ import mlx.nn as nn
 
 from deepseek_tui.models.deepseek_v3 import Gate, ModelArgs, PredictionLayer
 from deepseek_tui.training.errors import TrainingError
+from deepseek_tui.training.kernels import gated_swiglu
 from deepseek_tui.training.network import Hidden, Weights, below, document_mask
 
 _LATENT_EPS = 1e-6
@@ -87,10 +88,14 @@ class DeepseekNetwork:
         x = x + self._attend(own, x, segments)
         h = mx.fast.rms_norm(x, own["post_attention_layernorm.weight"], self.args.rms_norm_eps)
         indices, share = self._route(own, h)
-        chosen = indices[..., None] == mx.arange(self.args.n_routed_experts)
+        chosen = indices[..., None] == mx.arange(self.args.n_routed_experts or 0)
         load, balance = self._measure(own, h, chosen, segments)
-        mix = self._masked if self._experts == "dense" else self._gathered
-        return x + mix(below(own, "mlp."), h, indices, share, chosen), load, balance
+        experts = below(own, "mlp.")
+        if self._experts == "dense":
+            mixed = self._masked(experts, h, (chosen * share[..., None]).sum(axis=-2))
+        else:
+            mixed = self._gathered(experts, h, indices, share)
+        return x + mixed, load, balance
 
     def _attend(self, own: Weights, x: Any, segments: Any) -> Any:
         h = mx.fast.rms_norm(x, own["input_layernorm.weight"], self.args.rms_norm_eps)
@@ -107,8 +112,8 @@ class DeepseekNetwork:
         return indices, share
 
     def _measure(self, own: Weights, h: Any, chosen: Any, segments: Any) -> tuple[Any, Any]:
-        """How often each expert was chosen [experts], and the balance loss of DeepSeek-V3 (2412.19437, 17-20):
-        for each row, the share of tokens an expert gets times the share of the scores it gets."""
+        """How often each expert was chosen [experts], and the balance loss of DeepSeek-V3 (2412.19437, 17 to
+        20): for each row, the share of tokens an expert gets times the share of the scores it gets."""
         args = self.args
         experts, k = args.n_routed_experts or 0, args.num_experts_per_tok or 1
         picked = mx.stop_gradient(chosen.astype(mx.float32).sum(axis=-2))
@@ -120,14 +125,13 @@ class DeepseekNetwork:
         frequency = picked.mean(axis=1) * (experts / k)
         return picked.sum(axis=(0, 1)), (frequency * probability).sum(axis=-1).mean()
 
-    def _masked(self, own: Weights, h: Any, indices: Any, share: Any, chosen: Any) -> Any:
+    def _masked(self, own: Weights, h: Any, gates: Any) -> Any:
         """All experts as one wide feed-forward, the shared ones first; inner numbers of experts not chosen
         are multiplied by 0."""
         B, T, width = h.shape
         size, shared = self.args.moe_intermediate_size or 0, self.args.n_shared_experts or 0
-        gates = (chosen * share[..., None]).sum(axis=-2).astype(h.dtype)
         if shared:
-            gates = mx.concatenate([mx.ones((B, T, shared), h.dtype), gates], axis=-1)
+            gates = mx.concatenate([mx.ones((B, T, shared)), gates], axis=-1)
 
         def joined(name: str) -> Any:
             stack = own[f"switch_mlp.{name}.weight"].reshape(-1, width)
@@ -136,11 +140,10 @@ class DeepseekNetwork:
         down = own["switch_mlp.down_proj.weight"].transpose(1, 0, 2).reshape(width, -1)
         if shared:
             down = mx.concatenate([own["shared_experts.down_proj.weight"], down], axis=1)
-        inner = _swiglu(h @ joined("gate_proj").T, h @ joined("up_proj").T)
-        inner = (inner.reshape(B, T, -1, size) * gates[..., None]).reshape(B, T, -1)
-        return inner @ down.T
+        gate, up = ((h @ joined(n).T).reshape(B, T, -1, size) for n in ("gate_proj", "up_proj"))
+        return gated_swiglu(gate, up, gates).reshape(B, T, -1) @ down.T
 
-    def _gathered(self, own: Weights, h: Any, indices: Any, share: Any, chosen: Any) -> Any:
+    def _gathered(self, own: Weights, h: Any, indices: Any, share: Any) -> Any:
         """Only the chosen experts, tokens sorted by expert."""
         B, T, width = h.shape
         k = indices.shape[-1]

@@ -20,7 +20,7 @@ from deepseek_tui.engine.protocol import ChatMessage
 from deepseek_tui.training.errors import TrainingError
 
 _MAX_LINE = 64 << 20
-_ROLES = ("system", "user", "assistant", "tool")
+_ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 import tokenizers
 
-from deepseek_tui.engine.protocol import ChatMessage
+from deepseek_tui.engine.protocol import ChatMessage, Role
 from deepseek_tui.engine.template import render_text
 from deepseek_tui.engine.tokenizer import Tokenizer
 from deepseek_tui.training.documents import Document
@@ -48,7 +48,8 @@ class _Text:
         """Weight of tokens that end at these characters: that of the span of their last character."""
         borders = np.cumsum([length for length, _ in self.spans])
         weights = np.array([weight for _, weight in self.spans], np.float32)
-        return weights[np.searchsorted(borders, np.maximum(ends, 1), side="left")]
+        found: np.ndarray = weights[np.searchsorted(borders, np.maximum(ends, 1), side="left")]
+        return found
 
 
 class Encoder:
@@ -65,7 +66,7 @@ class Encoder:
         self._tokenizer = tokenizer
         self._roles = dict(roles)
         self._plain = _without_controls(tokenizer)
-        self._layouts: dict[tuple[str, ...], list[str]] = {}
+        self._layouts: dict[tuple[Role, ...], list[str]] = {}
         self._end = tokenizer.control_tokens.get(end_of_text) if end_of_text else None
         if end_of_text and self._end is None:
             raise TrainingError(f"The tokenizer has no control token {end_of_text!r} to end a text with.")
@@ -105,26 +106,30 @@ class Encoder:
         _open_text(parts).add(text[start:], 0.0)
 
     def _layout(self, document: Document) -> list[str]:
-        """The template's text before, between and after messages of these roles."""
         roles = tuple(message.role for message in document.messages)
         if roles not in self._layouts:
-            self._layouts[roles] = self._find_layout(roles, document.where)
+            self._layouts[roles] = layout(self._tokenizer, roles, document.where)
         return self._layouts[roles]
 
-    def _find_layout(self, roles: tuple[str, ...], where: str) -> list[str]:
-        marks = [f"\ue000{secrets.token_hex(8)}\ue001" for _ in roles]
-        shown = [ChatMessage(role, mark) for role, mark in zip(roles, marks, strict=True)]
-        rest = render_text(self._tokenizer, shown, add_generation_prompt=False)
-        glue = []
-        for mark in marks:
-            before, found, rest = rest.partition(mark)
-            if not found:
-                raise TrainingError(
-                    f"{where}: the chat template does not show every message of {', '.join(roles)}.",
-                    "Give chats in the order of roles that the template takes.",
-                )
-            glue.append(before)
-        return [*glue, rest]
+
+def layout(tokenizer: Tokenizer, roles: tuple[Role, ...], where: str) -> list[str]:
+    """The chat template's text before, between and after messages of these roles.
+
+    Raises TrainingError, beginning with `where`, for a template that does not show all of them.
+    """
+    marks = [f"\ue000{secrets.token_hex(8)}\ue001" for _ in roles]
+    shown = [ChatMessage(role, mark) for role, mark in zip(roles, marks, strict=True)]
+    rest = render_text(tokenizer, shown, add_generation_prompt=False)
+    glue = []
+    for mark in marks:
+        before, found, rest = rest.partition(mark)
+        if not found:
+            raise TrainingError(
+                f"{where}: the chat template does not show every message of {', '.join(roles)}.",
+                "Give chats in the order of roles that the template takes.",
+            )
+        glue.append(before)
+    return [*glue, rest]
 
 
 def _open_text(parts: list[_Text | tuple[int, float]]) -> _Text:

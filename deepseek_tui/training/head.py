@@ -1,7 +1,7 @@
 """The output head and its losses, a chunk of rows at a time.
 
-Logits of a whole batch would be tokens x vocabulary numbers, several of them at once. Here each chunk's logits
-are made, turned into the loss and at once into the gradient of hidden states and head, and forgotten.
+Logits of a whole batch would be tokens x vocabulary numbers, several of them at once. Here each chunk's
+logits are made, turned into the loss and at once into the gradient of hidden states and head, and forgotten.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
+
+from deepseek_tui.training.kernels import logit_rows
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class HeadLoss:
         states and head have its own width. Differentiable in `states` and `head`. An agreement is a row of
         weight above 0 whose likeliest token is the teacher's (without a teacher: the label).
         """
-        function = mx.custom_function(self._forward)
+        function: Any = mx.custom_function(self._forward)
         function.vjp(self._backward)
         inputs = [states, head, labels, weights]
         if self.distil:
@@ -70,26 +72,12 @@ class HeadLoss:
         self, states: Any, head: Any, labels: Any, weights: Any, teacher: tuple[Any, Any] | None
     ) -> tuple[Any, Any, Any]:
         """Loss, sums for people, and the gradient of the logits [rows, vocabulary] in the states' type."""
-        logits = (states @ head.T).astype(mx.float32)
-        norm = mx.logsumexp(logits, axis=-1, keepdims=True)
-        p = mx.exp(logits - norm)
-        entropy = norm[:, 0] - mx.take_along_axis(logits, labels[:, None], axis=-1)[:, 0]
-        grad = mx.zeros(())
-        divergence, best = mx.zeros(entropy.shape), labels
-        if teacher is not None:
-            wanted = (teacher[0] @ teacher[1].T).astype(mx.float32)
-            wanted_norm = mx.logsumexp(wanted, axis=-1, keepdims=True)
-            q = mx.exp(wanted - wanted_norm)
-            divergence = (q * ((wanted - wanted_norm) - (logits - norm))).sum(axis=-1)
-            best = wanted.argmax(axis=-1)
-            grad = self.distil * (p - q)
-        if self.predict:
-            hot = mx.arange(head.shape[0])[None] == labels[:, None]
-            grad = grad + self.predict * (p - hot.astype(mx.float32))
-        agree = ((logits.argmax(axis=-1) == best) * (weights > 0)).sum()
+        wanted = None if teacher is None else teacher[0] @ teacher[1].T
+        grad, found = logit_rows(states @ head.T, wanted, labels, weights, self.distil, self.predict)
+        divergence, entropy, agree = (found[:, column] for column in range(3))
         loss = ((self.distil * divergence + self.predict * entropy) * weights).sum()
-        sums = mx.stack([(divergence * weights).sum(), (entropy * weights).sum(), agree.astype(mx.float32)])
-        return loss, sums, (grad * weights[:, None]).astype(states.dtype)
+        counted = (agree * (weights > 0)).sum()
+        return loss, mx.stack([(divergence * weights).sum(), (entropy * weights).sum(), counted]), grad
 
     def _backward(self, primals: Any, cotangents: Any, outputs: Any) -> tuple[Any, ...]:
         scale = cotangents[0]

@@ -20,9 +20,9 @@ Weights = dict[str, Any]
 
 @dataclass
 class Hidden:
-    """`states` [B, T, width] after the final norm. `loads` [routed layers, experts]: how often each expert was
-    chosen; `balance`: the sequence-wise balance loss, averaged over rows, summed over layers. Both None for a
-    model without experts."""
+    """`states` [B, T, width] after the final norm. `loads` [routed layers, experts]: how often each expert
+    was chosen; `balance`: the sequence-wise balance loss, averaged over rows, summed over layers. Both None
+    for a model without experts."""
 
     states: Any
     loads: Any = None
@@ -55,6 +55,12 @@ def parameters(model: Any) -> Weights:
     return dict(tree_flatten(model.parameters()))
 
 
+def start_computing(*trees: Any) -> None:
+    """Begins to compute arrays without waiting for them."""
+    begin: Any = mx.async_eval
+    begin(*trees)
+
+
 def document_mask(segments: Any) -> Any:
     """bool [B, 1, T, T]: True where a token may look: backwards, within its own document."""
     length = segments.shape[-1]
@@ -81,7 +87,7 @@ def make_network(model: Any, *, experts: str = "dense", checkpoint: bool = False
 
 
 class ModuleNetwork:
-    """Any model whose layers are called as layer(x, mask, cache): Llama and Qwen3."""
+    """Models of grouped-query attention and a feed-forward: Llama and Qwen3, by their own modules."""
 
     def __init__(self, model: Any, checkpoint: bool = False) -> None:
         self._model = model
@@ -104,12 +110,24 @@ class ModuleNetwork:
     def _run(self, layer: Any, own: Weights, x: Any, mask: Any) -> Any:
         def call(own: Weights, x: Any) -> Any:
             layer.update(tree_unflatten(list(own.items())))
-            return layer(x, mask, None)
+            x = x + _attend(layer.self_attn, layer.input_layernorm(x), mask)
+            return x + layer.mlp(layer.post_attention_layernorm(x))
 
         return (mx.checkpoint(call) if self._checkpoint else call)(own, x)
 
-    def predict(self, weights: Weights, states: Any, following: Any, segments: Any, depth: int) -> Hidden:
+    def predict(self, *_: Any) -> Hidden:
         raise TrainingError("This model has no prediction layer to train.")
+
+
+def _attend(attention: Any, x: Any, mask: Any) -> Any:
+    """models/llama.py's attention over whole rows, without a cache."""
+    B, T, _ = x.shape
+    q = attention.prepare_queries(attention.q_proj(x).reshape(B, T, attention.heads, -1))
+    k = attention.prepare_keys(attention.k_proj(x).reshape(B, T, attention.kv_heads, -1))
+    v = attention.v_proj(x).reshape(B, T, attention.kv_heads, -1).transpose(0, 2, 1, 3)
+    q, k = (attention._rope(heads.transpose(0, 2, 1, 3), 0) for heads in (q, k))
+    out = mx.fast.scaled_dot_product_attention(q, k, v, scale=attention.scale, mask=mask)
+    return attention.o_proj(out.transpose(0, 2, 1, 3).reshape(B, T, -1))
 
 
 def below(weights: Weights, prefix: str) -> Weights:

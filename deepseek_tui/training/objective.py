@@ -98,7 +98,7 @@ class Objective:
             loss, extra, loads, balance = self._ahead(weights, own, head, tokens, targets, segments, own)
             sums = mx.zeros((3,))
         else:
-            loss, sums = self._next(weights, found.states, head, tokens, targets, segments, taught)
+            loss, sums = self._next(found.states, head, tokens, targets, segments, taught)
             extra = mx.zeros((2,))
             if settings.ahead:
                 more, extra, above, tilt = self._ahead(
@@ -117,7 +117,6 @@ class Objective:
 
     def _next(
         self,
-        weights: Weights,
         states: Any,
         head: Any,
         tokens: Any,

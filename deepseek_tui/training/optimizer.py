@@ -82,7 +82,8 @@ class Optimizer:
 
         `factor` multiplies every learning rate (the schedule), `step` counts from 1; both are arrays.
         """
-        norm = mx.sqrt(sum((g.astype(mx.float32) ** 2).sum() for g in grads.values()))
+        # In a fixed order: a resumed run has its dictionaries in another one.
+        norm = mx.sqrt(sum((grads[name].astype(mx.float32) ** 2).sum() for name in sorted(grads)))
         scale = mx.minimum(1.0, self.settings.clip / (norm + 1e-6)) if self.settings.clip else mx.array(1.0)
         grads = {name: g.astype(mx.float32) * scale for name, g in grads.items()}
         matrices = [name for name in grads if is_matrix(name, weights[name])]

@@ -37,12 +37,24 @@ def rounding_plan(model: Any, recipe: Recipe) -> Plan:
     }
 
 
+def packed(weight: Any, how: dict[str, int]) -> tuple[Any, Any, Any]:
+    """(codes, scales, biases) of a weight, as they are stored."""
+    codes, scales, biases = mx.quantize(weight.astype(STORED), group_size=how["group_size"], bits=how["bits"])
+    return codes, scales, biases
+
+
 def rounded(weight: Any, how: dict[str, int], dtype: Any) -> Any:
     """What `weight` is after packing and unpacking, computed in `dtype`; its gradient is passed on whole."""
 
     def forward(weight: Any) -> Any:
-        codes, scales, biases = mx.quantize(weight.astype(STORED), **how)
-        return mx.dequantize(codes, scales.astype(dtype), biases.astype(dtype), **how)
+        codes, scales, biases = packed(weight, how)
+        return mx.dequantize(
+            codes,
+            scales.astype(dtype),
+            biases.astype(dtype),
+            group_size=how["group_size"],
+            bits=how["bits"],
+        )
 
     def backward(primal: Any, cotangent: Any, _: Any) -> Any:
         return cotangent.astype(primal.dtype)

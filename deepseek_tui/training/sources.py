@@ -35,6 +35,8 @@ class Source:
         self.settings, self.data = settings, rows
         self.order = Order(len(rows), seed, settings.held_out)
         self._rank, self._size = rank, size
+        self.weight, self.counted = 0.0, 0
+        """Of the rows taken last: sum of their weights, and how many tokens have any."""
         if settings.rows % size:
             raise TrainingError(
                 f"{settings.rows} rows of {settings.name} a step cannot be shared out to {size} processes.",
@@ -57,8 +59,9 @@ class Source:
 
     def _micros(self, rows: np.ndarray, rank: int, size: int, step_rows: int) -> Iterator[Micro]:
         batch = self.data.take(rows)
-        total = float(batch.weights[:, 1:].sum(dtype=np.float64))
-        scale = self.settings.weight / max(total, 1.0)
+        targets = batch.weights[:, 1:]
+        self.weight, self.counted = float(targets.sum(dtype=np.float64)), int((targets > 0).sum())
+        scale = self.settings.weight / max(self.weight, 1e-6)
         own = len(rows) // size
         most = self.settings.micro or own
         for start in range(rank * own, rank * own + own, most):
@@ -73,7 +76,3 @@ class Source:
                 scale,
                 count / max(step_rows, 1),
             )
-
-    def weight_of(self, rows: np.ndarray) -> float:
-        """Sum of the weights that the loss of these rows is divided by."""
-        return float(self.data.take(rows).weights[:, 1:].sum(dtype=np.float64))

@@ -9,14 +9,14 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_map
 
-from deepseek_tui.training.network import Weights
+from deepseek_tui.training.network import Weights, start_computing
 from deepseek_tui.training.objective import METRICS, Objective
 from deepseek_tui.training.optimizer import Optimizer
 
 
 @dataclass
 class Micro:
-    """A part of a step that is computed at once; arrays as `Objective` takes them. `objective` names which."""
+    """A part of a step that is computed at once; arrays as `Objective` takes them, and its name."""
 
     objective: str
     tokens: Any
@@ -28,7 +28,7 @@ class Micro:
 
 @dataclass
 class Outcome:
-    """What a step reports; arrays not yet evaluated. `metrics`: sums by objective, in the order of METRICS."""
+    """What a step reports; arrays not yet evaluated. `metrics`: sums by objective, as METRICS has them."""
 
     loss: Any
     norm: Any
@@ -101,7 +101,7 @@ class Step:
             if loads is not None:
                 outcome.loads = loads if outcome.loads is None else outcome.loads + loads
             # The activations of one micro-batch go before those of the next come.
-            mx.async_eval(grads, outcome.loss, outcome.metrics)
+            start_computing(grads, outcome.loss, outcome.metrics)
         assert grads is not None, "a step needs a batch"
         return self._across_processes(grads, outcome)
 

@@ -13,7 +13,7 @@ import mlx.core as mx
 
 from deepseek_tui.training.checkpoints import RunState, checkpoints, load_state, save_state
 from deepseek_tui.training.errors import TrainingError
-from deepseek_tui.training.network import Network, Weights
+from deepseek_tui.training.network import Network, Weights, start_computing
 from deepseek_tui.training.objective import METRICS, Objective, ObjectiveSettings, Teacher
 from deepseek_tui.training.optimizer import Optimizer, OptimizerSettings
 from deepseek_tui.training.rounding import Plan
@@ -68,11 +68,12 @@ class Trainer:
         teacher: Teacher | None = None,
         plan: Plan | None = None,
         recipe: str = "",
-        report: Report = lambda record: None,
+        report: Report | None = None,
         group: Any = None,
     ) -> None:
         self.network, self.sources, self.settings, self.folder = network, sources, settings, folder
-        self.teacher, self.plan, self.recipe, self.report = teacher, plan, recipe, report
+        self.teacher, self.plan, self.recipe = teacher, plan, recipe
+        self.report: Report = report or (lambda _: None)
         self.dtype, self.group = dtype, group
         self.optimizer = Optimizer(settings.optimizer, dtype)
         trained, fixed = self._parted(weights)
@@ -116,18 +117,18 @@ class Trainer:
         is not finite or leaps up."""
         settings, started = self.settings, time.perf_counter()
         mx.eval(self.state.trained, self.state.fixed, self.state.optimizer, self._taught)
-        pending: tuple[Outcome, int, float] | None = None
+        pending: _Done | None = None
         window = _Window(sum(source.tokens for source in self.sources))
         while self.state.step < settings.schedule.steps:
             if settings.seconds and time.perf_counter() - started > settings.seconds:
                 break
-            outcome, factor = self._advance()
+            done = self._advance()
             if pending is not None:
-                self._account(*pending, window)
-            pending = (outcome, self.state.step, factor)
+                self._account(pending, window)
+            pending = done
             due = [n and self.state.step % n == 0 for n in (settings.save_every, settings.validate_every)]
             if any(due):
-                self._account(*pending, window)
+                self._account(pending, window)
                 pending = None
                 if due[1]:
                     self.report({"step": self.state.step, **self.validate()})
@@ -135,7 +136,7 @@ class Trainer:
                     self.save()
                 window.pause()
         if pending is not None:
-            self._account(*pending, window)
+            self._account(pending, window)
         self.save()
         return self.state.step >= settings.schedule.steps
 
@@ -144,7 +145,7 @@ class Trainer:
         if self.group is None or self.group.rank() == 0:
             save_state(self.folder, self.state, self.recipe, self.settings.keep)
 
-    def _advance(self) -> tuple[Outcome, float]:
+    def _advance(self) -> _Done:
         state = self.state
         rows = sum(source.settings.rows for source in self.sources)
         micros = (m for s in self.sources for m in s.micros(state.positions[s.settings.name], rows))
@@ -152,11 +153,15 @@ class Trainer:
         state.trained, state.fixed, state.optimizer, outcome = self._step()(
             state.trained, state.fixed, self._taught, state.optimizer, micros, factor, state.step + 1
         )
-        mx.async_eval(state.trained, state.fixed, state.optimizer, outcome.loss, outcome.norm)
+        start_computing(state.trained, state.fixed, state.optimizer, outcome.loss, outcome.norm)
         state.step += 1
         for source in self.sources:
             state.positions[source.settings.name] += source.settings.rows
-        return outcome, factor
+        weights: dict[str, tuple[float, int]] = {}
+        for source in self.sources:
+            weight, counted = weights.get(source.settings.objective, (0.0, 0))
+            weights[source.settings.objective] = (weight + source.weight, counted + source.counted)
+        return _Done(outcome, state.step, factor, weights)
 
     @property
     def rounding(self) -> bool:
@@ -181,8 +186,9 @@ class Trainer:
         plan = self.plan if rounding else None
         return Objective(self.network, kind, self.dtype, self.teacher if kind.distil else None, plan)
 
-    def _account(self, outcome: Outcome, step: int, factor: float, window: _Window) -> None:
+    def _account(self, done: _Done, window: _Window) -> None:
         """Checks a step that was computed and reports it now and then."""
+        outcome, step = done.outcome, done.step
         loss, norm = outcome.loss.item(), outcome.norm.item()
         average = self.state.average
         if not math.isfinite(loss) or not math.isfinite(norm):
@@ -195,19 +201,28 @@ class Trainer:
             )
         self.state.average = loss if not average else 0.98 * average + 0.02 * loss
         window.count()
-        if step % self.settings.log_every == 0 or step == self.settings.schedule.steps:
-            record = {"step": step, "loss": loss, "norm": norm, "rate": factor, "tokens_per_s": window.rate()}
-            for name, sums in outcome.metrics.items():
-                record.update(self._figures(name, sums))
+        if (
+            self.settings.log_every and step % self.settings.log_every == 0
+        ) or step == self.settings.schedule.steps:
+            record = {
+                "step": step,
+                "loss": loss,
+                "norm": norm,
+                "rate": done.factor,
+                **window.rates(),
+            }
+            record |= self._figures(done)
             if outcome.loads is not None:
                 loads = outcome.loads
                 record["busiest"] = (loads.max(axis=1) / loads.mean(axis=1)).max().item()
             self.report(record)
 
-    def _figures(self, name: str, sums: Any) -> dict[str, float]:
-        return {
-            f"{name}.{metric}": value for metric, value in zip(METRICS, sums.tolist(), strict=True) if value
-        }
+    def _figures(self, done: _Done) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for name, sums in done.outcome.metrics.items():
+            weight, counted = done.weights[name]
+            found |= figures(name, sums, weight, counted)
+        return found
 
     def _batch_of(self, step: int) -> str:
         """Names the rows that a step took."""
@@ -227,18 +242,14 @@ class Trainer:
                 continue
             name = source.settings.objective
             sums = mx.zeros((len(METRICS),))
-            weight = source.weight_of(source.order.held_out)
             for micro in source.validation():
                 part = self._validator(name)(
                     self.state.trained, self.state.fixed, self._taught, micro.tokens, micro.targets,
-                    micro.segments, mx.array(1.0 / weight), mx.array(0.0),
+                    micro.segments, mx.array(1.0), mx.array(0.0),
                 )  # fmt: skip
                 sums = sums + part
                 mx.eval(sums)
-            for metric, value in zip(METRICS[:4:3], (sums[0], sums[3]), strict=True):
-                if value.item():
-                    found[f"validation.{source.settings.name}.{metric}"] = value.item() / weight
-            found[f"validation.{source.settings.name}.entropy"] = sums[1].item() / weight
+            found |= figures(f"validation.{source.settings.name}", sums, source.weight, source.counted)
         return found
 
     def _validator(self, name: str) -> Any:
@@ -251,6 +262,26 @@ class Trainer:
 
             self._validators[key] = mx.compile(metrics) if self.settings.compiled else metrics
         return self._validators[key]
+
+
+@dataclass
+class _Done:
+    """A step that was begun. `weights`: by objective, the sum of its weights and the tokens that have any."""
+
+    outcome: Outcome
+    step: int
+    factor: float
+    weights: dict[str, tuple[float, int]]
+
+
+def figures(prefix: str, sums: Any, weight: float, counted: int) -> dict[str, float]:
+    """Sums of METRICS as means over weighted tokens (agreements over tokens of any weight)."""
+    found: dict[str, float] = {}
+    for index, metric in enumerate(METRICS[:-1]):
+        per = counted if metric.endswith("agree") else weight
+        if value := float(sums[index].item()):
+            found[f"{prefix}.{metric}"] = value / max(per, 1e-6)
+    return found
 
 
 class _Window:
@@ -266,8 +297,8 @@ class _Window:
         """What happened since the last step was no training."""
         self._steps, self._since = 0, time.perf_counter()
 
-    def rate(self) -> float:
+    def rates(self) -> dict[str, float]:
         now = time.perf_counter()
-        rate = self._steps * self._tokens / max(now - self._since, 1e-9)
+        pace = self._steps / max(now - self._since, 1e-9)
         self._steps, self._since = 0, now
-        return rate
+        return {"steps_per_s": pace, "tokens_per_s": pace * self._tokens}
