@@ -155,15 +155,12 @@ class _Renderer:
 
     def _edges(self, text: str) -> list[int]:
         """Places inside parts of control tokens that end or begin the text."""
-        places = []
+        beginnings, ends, longest = self._tokenizer.control_parts
         last, first = text.rstrip(), text.lstrip()
-        for control in self._controls:
-            for size in range(len(control) - 1, 1, -1):
-                if last.endswith(control[:size]):
-                    places.append(len(last) - size + 1)
-                if first.startswith(control[-size:]):
-                    places.append(len(text) - len(first) + 1)
-        return places
+        start = len(text) - len(first)
+        sizes = range(2, min(longest, len(text.strip())) + 1)
+        at_end = [len(last) - size + 1 for size in sizes if last[-size:] in beginnings]
+        return at_end + [start + 1 for size in sizes if first[:size] in ends]
 
     def _broken(self, text: str, wanted: set[str]) -> str:
         """Text whose control tokens, those in `wanted` excepted, hold a mark after their first character."""

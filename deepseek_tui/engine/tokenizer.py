@@ -106,6 +106,20 @@ class Tokenizer:
         longest_first = sorted(self.control_tokens, key=len, reverse=True)
         return re.compile("|".join(map(re.escape, longest_first)))
 
+    @functools.cached_property
+    def control_parts(self) -> tuple[frozenset[str], frozenset[str], int]:
+        """Beginnings and ends of control tokens, at least two characters and not the whole; the longest's size.
+
+        Some models have hundreds of control tokens, too many to try each on every message.
+        """
+        parts = [(text, size) for text in self.control_tokens for size in range(2, len(text))]
+        longest = max((size for _, size in parts), default=0)
+        return (
+            frozenset(text[:size] for text, size in parts),
+            frozenset(text[-size:] for text, size in parts),
+            longest,
+        )
+
     def _id(self, token: str) -> int | None:
         found: int | None = self._tokenizer.token_to_id(token)
         return found
