@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Runs the stages of a config file: tokenizer, prepare, sample, upcycle, train, export. What each makes "
-    "lies below the run's folder; a run that was cut short goes on with --resume, and ends as if it had not been."
+    "lies below the run's folder. A run that was cut short goes on with --resume, as if it had not been."
 )
 
 

@@ -146,6 +146,7 @@ class TrainStage:
     chunk: int = 8192
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     experts: Literal["dense", "gather"] = "dense"
+    attention: Literal["fused", "padded", "plain"] = "fused"
     checkpoint: bool = False
     compile: Literal["auto", "on", "off"] = "auto"
     kernels: Literal["auto", "on", "off"] = "auto"

@@ -15,7 +15,7 @@ import mlx.nn as nn
 from deepseek_tui.models.deepseek_v3 import Gate, ModelArgs, PredictionLayer
 from deepseek_tui.training.errors import TrainingError
 from deepseek_tui.training.kernels import gated_swiglu
-from deepseek_tui.training.network import Hidden, Weights, below, document_mask
+from deepseek_tui.training.network import Hidden, Weights, attend, below
 
 _LATENT_EPS = 1e-6
 
@@ -23,7 +23,14 @@ _LATENT_EPS = 1e-6
 class DeepseekNetwork:
     """See `network.Network`. `args`: of the model whose weights come in."""
 
-    def __init__(self, args: ModelArgs, *, experts: str = "dense", checkpoint: bool = False) -> None:
+    def __init__(
+        self,
+        args: ModelArgs,
+        *,
+        experts: str = "dense",
+        attention: str = "fused",
+        checkpoint: bool = False,
+    ) -> None:
         if experts not in ("dense", "gather"):
             raise TrainingError(
                 f"experts = {experts!r} is no way to compute experts.", "Take dense or gather."
@@ -38,7 +45,7 @@ class DeepseekNetwork:
         self.ahead_prefixes = tuple(f"model.layers.{i}." for i in ahead)
         self.ahead_routers = tuple(f"model.layers.{i}.mlp.gate" for i in ahead if self._routed(i))
         self._experts, self._checkpoint = experts, checkpoint
-        self._attention = _Attention(args)
+        self._attention = _Attention(args, attention)
         self._gate = Gate(args) if args.n_routed_experts else None
 
     def _routed(self, index: int) -> bool:
@@ -186,7 +193,8 @@ class _Routing:
 class _Attention:
     """Latent attention with keys and values written out for every head."""
 
-    def __init__(self, args: ModelArgs) -> None:
+    def __init__(self, args: ModelArgs, kind: str) -> None:
+        self._kind = kind
         self._heads, self._value = args.num_attention_heads, args.v_head_dim
         self._nope, self._rank = args.qk_nope_head_dim, args.kv_lora_rank
         # The model's own rotation and scale, whatever stretching the config asks for.
@@ -208,8 +216,7 @@ class _Attention:
         values = (latent @ to_values).reshape(B, T, H, -1).transpose(0, 2, 1, 3)
         queries = mx.concatenate([q_nope, self._rope(q_rot, 0)], axis=-1)
         keys = mx.concatenate([k_nope, mx.broadcast_to(k_rot, (B, H, *k_rot.shape[2:]))], axis=-1)
-        mask = "causal" if segments is None else document_mask(segments)
-        out = mx.fast.scaled_dot_product_attention(queries, keys, values, scale=self._scale, mask=mask)
+        out = attend(queries, keys, values, self._scale, segments, self._kind)
         return _linear(own, "o_proj", out.transpose(0, 2, 1, 3).reshape(B, T, -1))
 
     def _queries(self, own: Weights, x: Any) -> Any:

@@ -68,17 +68,38 @@ def document_mask(segments: Any) -> Any:
     return mx.logical_and(same, mx.tril(mx.ones((length, length), mx.bool_)))
 
 
-def make_network(model: Any, *, experts: str = "dense", checkpoint: bool = False) -> Network:
+def attend(q: Any, k: Any, v: Any, scale: float, segments: Any, kind: str = "fused") -> Any:
+    """Causal attention of whole rows, within documents. q, k [B, heads, T, n], v [B, heads, T, m].
+
+    `kind`: "fused" is MLX's own; "padded" widens v to n numbers before, for devices whose fused attention
+    wants them alike; "plain" writes the scores out.
+    """
+    if kind == "plain":
+        T = q.shape[2]
+        mask = mx.tril(mx.ones((T, T), mx.bool_)) if segments is None else document_mask(segments)
+        scores = (q * scale) @ k.swapaxes(-1, -2)
+        scores = mx.where(mask, scores, mx.array(mx.finfo(scores.dtype).min, scores.dtype))
+        return mx.softmax(scores, axis=-1, precise=True) @ v
+    width = v.shape[-1]
+    if kind == "padded" and width < q.shape[-1]:
+        v = mx.pad(v, [(0, 0)] * 3 + [(0, q.shape[-1] - width)])
+    mask = "causal" if segments is None else document_mask(segments)
+    return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask)[..., :width]
+
+
+def make_network(
+    model: Any, *, experts: str = "dense", attention: str = "fused", checkpoint: bool = False
+) -> Network:
     """The network of a model that `deepseek_tui.checkpoints` built, weights left behind in it.
 
     `experts`: "dense" computes every expert for every token and masks, "gather" only the chosen ones (more
-    bookkeeping, fewer products). `checkpoint` computes layers again in the backward pass and so keeps only
-    their inputs in memory.
+    bookkeeping, fewer products). `attention`: see `attend`. `checkpoint` computes layers again in the
+    backward pass and so keeps only their inputs in memory.
     """
     if model.model_type == "deepseek_v3":
         from deepseek_tui.training.deepseek import DeepseekNetwork
 
-        return DeepseekNetwork(model.args, experts=experts, checkpoint=checkpoint)
+        return DeepseekNetwork(model.args, experts=experts, attention=attention, checkpoint=checkpoint)
     if model.model_type in ("llama", "mistral", "qwen3"):
         return ModuleNetwork(model, checkpoint=checkpoint)
     raise TrainingError(

@@ -25,7 +25,7 @@ _SHORT = {
 
 
 def plot(values: list[float], width: int = _WIDTH) -> str:
-    """`values` as one line of block characters, lowest to highest; several values to a column are averaged."""
+    """`values` as one line of blocks, lowest to highest; several values to a column are averaged."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return ""

@@ -28,6 +28,7 @@ class RowsInfo:
 
     rows: int
     length: int
+    vocab_size: int
     dtype: str
     segments: bool
     tokenizer: str
@@ -51,6 +52,7 @@ class RowsWriter:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INDEX).unlink(missing_ok=True)
         self._folder, self._length, self._tokenizer = folder, length, tokenizer
+        self._vocabulary = vocab_size
         self._dtype = np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.uint32)
         names = ("tokens", "weights", *(("segments",) if segments else ()))
         self._files: dict[str, IO[bytes]] = {name: (folder / f"{name}.bin").open("wb") for name in names}
@@ -82,6 +84,7 @@ class RowsWriter:
         info = RowsInfo(
             rows=self._rows,
             length=self._length,
+            vocab_size=self._vocabulary,
             dtype=self._dtype.name,
             segments="segments" in self._files,
             tokenizer=self._tokenizer,

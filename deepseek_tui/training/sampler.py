@@ -106,6 +106,10 @@ class Sampler:
         self._tokenizer = tokenizer
         self.turns = Turns(tokenizer, settings.system)
         self._vocabulary = int(model.args.vocab_size)
+        if tokenizer.vocab_size > self._vocabulary:
+            raise TrainingError(
+                f"The teacher's tokenizer has {tokenizer.vocab_size} tokens and its model {self._vocabulary}."
+            )
         self._total = len(self.turns.prefix) + settings.length
         if self._total > model.context_length:
             raise TrainingError(
@@ -198,11 +202,12 @@ class _Run:
         drawn = mx.where(self._spoken > limit, self._turns.end, drawn)
         token = mx.where(free, drawn, told)
         ended = mx.logical_and(free, token == self._turns.end)
-        self.written.append((token, mx.where(free, self._role, _GLUE)))
+        kind = mx.where(free, self._role, _GLUE)
+        self.written.append((token, kind))
         self._count(token, mx.logical_and(free, mx.logical_not(ended)))
         self._turn(position, ended)
         self.current = token
-        start_computing(token, self._role, self._spoken, self._counts, self._forced)
+        start_computing(token, kind, self._role, self._spoken, self._counts, self._forced)
 
     def _draw(self, logits: Any, key: Any) -> Any:
         s = self._settings

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deepseek_tui.checkpoints.recipes import Recipe
+from deepseek_tui.checkpoints.recipes import PLAIN, Recipe
 from deepseek_tui.engine.tokenizer import Tokenizer, load_tokenizer
 from deepseek_tui.training import build
 from deepseek_tui.training.config import (
@@ -151,9 +151,9 @@ class Runner:
         source = self.config.resolve(stage.model)
         model, config = build.open_model(source)
         files = build.model_files(source) + self.config.files(stage.files, stage.name)
-        recipe = (
-            Recipe(stage.bits, stage.group_size, stage.mixed, stage.embed_bits) if stage.bits < 16 else None
-        )
+        recipe = None
+        if stage.bits < PLAIN:
+            recipe = Recipe(stage.bits, stage.group_size, stage.mixed, stage.embed_bits)
         build.export_model(output, model, parameters(model), config, recipe=recipe, files=files)
         size = sum(file.stat().st_size for file in output.iterdir())
         self.say(f"{stage.name}: {output} ({size / 1e6:.1f} MB)")
@@ -165,7 +165,7 @@ class Runner:
         if json.loads(marker.read_text(encoding="utf-8")).get("recipe") != recipe_of(self.config, stage):
             raise TrainingError(
                 f"The stage {stage.name!r} was made with other settings than {self.config.path} has now.",
-                f"Remove {marker} and those of the stages after it to make them again, or choose another folder.",
+                f"Remove {marker} and those of later stages to make them again, or choose another folder.",
             )
         return True
 

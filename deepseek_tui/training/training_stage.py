@@ -66,8 +66,11 @@ def train(
     model, body, folder = open_stage_model(config, stage)
     dtype = compute_dtype(stage.precision)
     use_kernels(stage.kernels)
-    network = make_network(model, experts=stage.experts, checkpoint=stage.checkpoint)
+    network = make_network(
+        model, experts=stage.experts, attention=stage.attention, checkpoint=stage.checkpoint
+    )
     sources = open_sources(config, stage, group)
+    check_vocabulary(config, stage, sources, model)
     teacher = _teacher(config, stage, dtype)
     rounding = stage.rounding
     plan = None
@@ -140,6 +143,16 @@ def open_sources(config: RunConfig, stage: TrainStage, group: Any = None) -> lis
             f"{config.path}: stage {stage.name!r}: its sources were prepared with different tokenizers."
         )
     return found
+
+
+def check_vocabulary(config: RunConfig, stage: TrainStage, sources: list[Source], model: Any) -> None:
+    """Raises TrainingError where a source has ids that the model has no row for."""
+    for source in sources:
+        if source.data.info.vocab_size > model.args.vocab_size:
+            raise TrainingError(
+                f"{config.path}: stage {stage.name!r}: the rows of {source.settings.name} have "
+                f"{source.data.info.vocab_size} token ids, and the model {model.args.vocab_size}."
+            )
 
 
 def _teacher(config: RunConfig, stage: TrainStage, dtype: Any) -> Teacher | None:
