@@ -27,7 +27,7 @@ from deepseek_tui.history.transfer import Transfer, Whole
 # Larger than any export we know of, smaller than what would exhaust a machine.
 LARGEST = 1 << 30
 # Messages per transaction: few enough that a chat open beside it need not wait.
-_BATCH = 500
+_BATCH = 2000
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _OURS = re.compile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ NOTHING = "Nothing was imported."
 _SPACE = uuid.UUID("7f6b1c1e-5b0f-4a52-9d5e-3f1d3a3c9a10")
 # The year 9999: what can be shown as a date.
 _LATEST = 253_370_764_800.0
+_IDENTITY = re.compile(r"[0-9A-Za-z_-]{1,64}")
 # Levels of settings and figures; ours have one.
 DEEPEST = 20
 _MISSING = object()
@@ -54,16 +56,14 @@ class Reader:
     def extras(self, values: dict[str, Any], key: str) -> dict[str, Any]:
         """An object of whatever kind, such as settings, but not a deep one."""
         table = self.table(values.get(key), key)
-        level = list(table.values())
-        for _ in range(DEEPEST):
-            level = [
-                inner
-                for value in level
-                if isinstance(value, dict | list)
-                for inner in (value.values() if isinstance(value, dict) else value)
-            ]
-        if level:
-            raise self.fail(f"{key} is nested deeper than {DEEPEST} levels")
+        level = [value for value in table.values() if isinstance(value, dict | list)]
+        depth = 1
+        while level:
+            depth += 1
+            if depth > DEEPEST:
+                raise self.fail(f"{key} is nested deeper than {DEEPEST} levels")
+            inner = (value.values() if isinstance(value, dict) else value for value in level)
+            level = [one for row in inner for one in row if isinstance(one, dict | list)]
         return table
 
     def text(self, values: dict[str, Any], key: str, default: Any = _MISSING) -> str:
@@ -105,7 +105,7 @@ class Reader:
         value = self._value(values, key, default)
         if value is None:
             return None
-        if not isinstance(value, str) or not 0 < len(value) <= 64 or not _plain(value):
+        if not isinstance(value, str) or not _IDENTITY.fullmatch(value):
             raise self.fail(f"{key} is {shown(value)} and must be letters, digits, - and _, at most 64")
         return value
 
@@ -135,7 +135,3 @@ def shown(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(value[:60]) if isinstance(value, str) else repr(value)
     return text if len(text) <= 60 else text[:59] + "…"
-
-
-def _plain(value: str) -> bool:
-    return value.isascii() and value.replace("-", "a").replace("_", "a").isalnum()

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from deepseek_tui.history import index
 from deepseek_tui.history.base import Base
 from deepseek_tui.history.branches import all_messages, insert_message
 from deepseek_tui.history.records import Conversation, Message, packed, storable
@@ -69,7 +70,12 @@ class Transfer(Base):
 
         One whose id is there stays as it is, so importing twice adds nothing; a deleted one gives way.
         """
-        return self._write(lambda db: sum(_add(db, whole) for whole in wholes))
+
+        def work(db: sqlite3.Connection) -> int:
+            with index.in_bulk(db):
+                return sum(_add(db, whole) for whole in wholes)
+
+        return self._write(work)
 
 
 def _add(db: sqlite3.Connection, whole: Whole) -> bool:
@@ -90,10 +96,11 @@ def _add(db: sqlite3.Connection, whole: Whole) -> bool:
         ),
     )
     for m in whole.messages:
-        copy = dataclasses.replace(m, conversation=c.id, text=storable(m.text), model=storable(m.model))
-        if new_id:
-            parent = None if m.parent is None else new_id[m.parent]
-            copy = dataclasses.replace(copy, id=new_id[m.id], parent=parent)
+        parent = None if m.parent is None else new_id.get(m.parent, m.parent)
+        copy = Message(
+            *(new_id.get(m.id, m.id), c.id, parent, m.role, storable(m.text), m.state, m.created, m.updated),
+            *(storable(m.model), m.settings, m.stats),
+        )
         insert_message(db, copy)
     db.executemany(
         "UPDATE messages SET shown = ? WHERE id = ?",
