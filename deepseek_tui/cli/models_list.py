@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from deepseek_tui import paths
 from deepseek_tui.cli.progress import size
+from deepseek_tui.errors import UserError
 from deepseek_tui.text.sanitize import sanitize_line
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A model that can be used now; the fields are those of `list --json`."""
+
+    name: str
+    path: str
+    model_type: str
+    bytes: int
+    in_use: bool
+
+
+@dataclass(frozen=True)
+class Available:
+    """A model that can be pulled by name. `memory`: with a conversation of 4,096 tokens."""
+
+    name: str
+    title: str
+    repo: str
+    licence: str
+    bytes: int
+    memory: int
+    context: int
 
 
 def run(args: argparse.Namespace) -> int:
@@ -20,55 +48,56 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from deepseek_tui.checkpoints.catalog import CATALOG, installed
-    from deepseek_tui.settings import load_settings_or_defaults, resolve_model
-
-    settings = load_settings_or_defaults()[0]
-    in_use = resolve_model(None, settings) if settings.model or paths.builtin_model() else None
-    have = [
-        {"name": m.name, "path": str(m.path), "model_type": m.model_type, "bytes": m.size}
-        for m in installed(paths.models_dir())
-    ]
-    built_in = paths.builtin_model()
-    if built_in is not None:
-        weights = sum(f.stat().st_size for f in built_in.iterdir() if f.is_file())
-        have.insert(
-            0, {"name": "built-in", "path": str(built_in), "model_type": "deepseek_v3", "bytes": weights}
-        )
-    for model in have:
-        model["in_use"] = in_use is not None and model["path"] == str(in_use)
-    names = {model["name"] for model in have}
-    more = [
-        {
-            "name": e.name,
-            "title": e.title,
-            "repo": e.repo,
-            "licence": e.licence,
-            "bytes": e.download_bytes,
-            "memory": e.memory_bytes(),
-            "context": e.context,
-        }
-        for e in CATALOG
-        if e.repo and e.name not in names
-    ]
+    have = _installed()
+    more = _available({model.name for model in have})
     if args.json:
-        print(json.dumps({"installed": have, "available": more}, ensure_ascii=False))
+        listing = {"installed": [asdict(m) for m in have], "available": [asdict(m) for m in more]}
+        print(json.dumps(listing, ensure_ascii=False))
         return 0
     print("Installed (* in use)")
     for model in have:
-        star = "*" if model["in_use"] else " "
-        name, kind = sanitize_line(str(model["name"])), sanitize_line(str(model["model_type"]))
-        print(f"{star} {name:<28} {size(int(str(model['bytes']))):>9}  {kind}")
+        star = "*" if model.in_use else " "
+        kind = sanitize_line(model.model_type)
+        print(f"{star} {sanitize_line(model.name):<26} {size(model.bytes):>8}  {kind}")
     if not have:
         print("  none")
-    print("\nCan be pulled: deepseek-tui models pull NAME")
-    for e in CATALOG:
-        if e.repo and e.name not in names:
-            print(
-                f"  {e.name:<28} {size(e.download_bytes):>9}  {e.title}; "
-                f"{size(e.memory_bytes())} of memory, context {e.context:,}, {e.licence}"
-            )
+    if more:
+        print("\nCan be pulled: deepseek-tui models pull NAME")
+    for entry in more:
+        print(f"  {entry.name:<26} {size(entry.bytes):>8}  {entry.title}")
+        print(f"{'':39}{size(entry.memory)} of memory, context {entry.context:,}, {entry.licence}")
     return 0
+
+
+def _installed() -> list[Installed]:
+    from deepseek_tui.checkpoints.catalog import installed
+
+    found = [(m.name, m.path, m.model_type, m.size) for m in installed(paths.models_dir())]
+    built_in = paths.builtin_model()
+    if built_in is not None:
+        weight = sum(file.stat().st_size for file in built_in.iterdir() if file.is_file())
+        found.insert(0, ("built-in", built_in, "deepseek_v3", weight))
+    used = _in_use()
+    return [Installed(name, str(path), kind, count, path == used) for name, path, kind, count in found]
+
+
+def _in_use() -> Path | None:
+    """The model that the settings name; None where it is gone, which is no reason not to list the others."""
+    from deepseek_tui.settings import load_settings_or_defaults, resolve_model
+
+    with contextlib.suppress(UserError):
+        return resolve_model(None, load_settings_or_defaults()[0])
+    return None
+
+
+def _available(names: set[str]) -> list[Available]:
+    from deepseek_tui.checkpoints.catalog import CATALOG
+
+    return [
+        Available(e.name, e.title, e.repo, e.licence, e.download_bytes, e.memory_bytes(), e.context)
+        for e in CATALOG
+        if e.repo and e.name not in names
+    ]
 
 
 def _path(args: argparse.Namespace) -> int:

@@ -103,7 +103,9 @@ class RMSNorm(nn.Module):
 
     def __call__(self, x: Any) -> Any:
         wide = x.astype(mx.float32)
-        rms = mx.sqrt(mx.mean(wide * wide, axis=-1, keepdims=True))
+        # The floor is lost in eps. Without it the root's gradient is infinite where a prediction head reads
+        # the zeros past the end, and every gradient becomes NaN.
+        rms = mx.sqrt(mx.maximum(mx.mean(wide * wide, axis=-1, keepdims=True), 1e-30))
         return (self.weight * (wide / (rms + NORM_EPS))).astype(x.dtype)
 
 
