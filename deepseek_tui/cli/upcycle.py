@@ -15,7 +15,9 @@ DESCRIPTION = (
 
 def configure_upcycle(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
-    parser.add_argument("source", metavar="SRC", help="the model to start from (a directory or an installed one)")
+    parser.add_argument(
+        "source", metavar="SRC", help="the model to start from (a directory or an installed one)"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="the directory to write")
     parser.add_argument(
         "--steps",
@@ -31,8 +33,12 @@ def configure_upcycle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expert-size", type=int, metavar="N", help="neurons of an expert (an eighth of the source's)"
     )
-    parser.add_argument("--kv-lora-rank", type=int, metavar="N", help="width of the latent (half of keys and values)")
-    parser.add_argument("--rope-dim", type=int, metavar="N", help="width of the shared rotating key (half the keys)")
+    parser.add_argument(
+        "--kv-lora-rank", type=int, metavar="N", help="width of the latent (half of keys and values)"
+    )
+    parser.add_argument(
+        "--rope-dim", type=int, metavar="N", help="width of the shared rotating key (half the keys)"
+    )
     parser.add_argument(
         "--nope-dim", type=int, metavar="N", help="content numbers of a query head (half the head)"
     )

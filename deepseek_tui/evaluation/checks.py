@@ -18,17 +18,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 _NUMBERS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
-    )
-}
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+    "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15,
+    "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20, "dozen": 12,
+}  # fmt: skip
 _NUMBERS |= {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
-_NUMBERS |= {"hundred": 100, "dozen": 12}
+_NUMBERS |= {"hundred": 100}
 _COMMON = frozenset(
-    "the a an is are was were of to in and it you i that for on with as be have can not this at or my your we".split()
-)
+    ("the", "a", "an", "is", "are", "was", "of", "to", "in", "and", "it", "you", "i", "that", "for", "on",
+     "with", "as", "be", "have", "can", "not", "this", "at", "or", "my", "your", "we")
+)  # fmt: skip
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s*(.+)$")
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?|[A-Za-z]+")
 

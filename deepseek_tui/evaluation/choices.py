@@ -29,7 +29,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Scored:
-    """Whether the right choice had the highest likelihood, and whether it had the highest per byte of text."""
+    """Whether the right choice was the likeliest, and whether it was so per byte of text."""
 
     by_sum: bool
     by_byte: bool
@@ -73,7 +73,7 @@ def score(
     questions: Sequence[Question],
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[Scored]:
-    """Likelihood of each choice as the reply to the question (as its continuation without a chat template)."""
+    """Each choice as the reply to its question (as its continuation where there is no chat template)."""
     found = []
     for done, question in enumerate(questions, 1):
         prompt = _prompt(tokenizer, question.question)

@@ -34,7 +34,7 @@ def decode_rows(
     rows: int = 16,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> list[list[int]]:
-    """The reply to each of `prompts` (ids, none empty), at most `max_tokens` ids, the end-of-turn id included.
+    """The reply to each of `prompts` (ids, none empty), at most `max_tokens` ids with the end-of-turn id.
 
     `rows`: how many are computed together. `on_progress(done)`: prompts answered so far. Replies stop at the
     model's context length.

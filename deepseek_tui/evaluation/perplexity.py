@@ -22,8 +22,9 @@ _ROW_TOKENS = 512
 def read_rows(
     path: Path, tokenizer: Tokenizer, *, row: int = _ROW_TOKENS, limit: int | None = None
 ) -> list[list[int]]:
-    """The documents of a .jsonl file (`{"text"}` or `{"messages"}`), or a plain text as one, each cut into rows
-    of at most `row` ids that overlap by one. `limit`: ids in all. Raises UserError for an unusable file."""
+    """The documents of a .jsonl file (`{"text"}` or `{"messages"}`), or a plain text as one, each cut into
+    rows of at most `row` ids that overlap by one. `limit`: ids in all. Raises UserError for
+    an unusable file."""
     rows: list[list[int]] = []
     total = 0
     for ids in _documents(path, tokenizer):
@@ -79,12 +80,13 @@ def row_score(model: Any, row: Sequence[int], start: int) -> tuple[float, bool]:
     logits = model(ids[:, :-1]).astype(mx.float32)[0, start - 1 :]
     wanted = ids[0, start:]
     picked = mx.take_along_axis(logits, wanted[:, None], axis=-1)[:, 0]
-    likelihood = float((picked - mx.logsumexp(logits, axis=-1)).sum().item())
-    return likelihood, bool((mx.argmax(logits, axis=-1) == wanted).all().item())
+    likelihood: Any = (picked - mx.logsumexp(logits, axis=-1)).sum()
+    agree: Any = mx.argmax(logits, axis=-1) == wanted
+    return float(likelihood.item()), bool(agree.all().item())
 
 
 def round_weights(model: Any, bits: int, group_size: int = 64) -> int:
-    """Replaces, in place, every weight that quantization would pack by its rounded value; `bits` 16: bfloat16.
+    """Rounds, in place, every weight that quantization would pack; `bits` 16: bfloat16.
 
     Returns how many weights were left alone because their width fits no group.
     """

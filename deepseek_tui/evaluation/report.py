@@ -190,8 +190,8 @@ def as_text(data: dict[str, Any]) -> str:
         lines.append(f"  {name}: {_share(item)} of {item['items']}")
     for item in data.get("perplexity", ()):
         lines.append(
-            f"  perplexity {item['value']:.3f} ({item['low']:.3f} to {item['high']:.3f}), {item['precision']}, "
-            f"{item['tokens']} tokens of {item['source']}"
+            f"  perplexity {item['value']:.3f} ({item['low']:.3f} to {item['high']:.3f}), "
+            f"{item['precision']}, {item['tokens']} tokens of {item['source']}"
         )
     return "\n".join(lines)
 

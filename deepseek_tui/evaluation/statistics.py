@@ -49,8 +49,9 @@ def bootstrap_mean(
 
 @dataclass(frozen=True)
 class Paired:
-    """Two models on the same items: `difference` of their shares (first minus second), how many items only one
-    of them passed, and `p`, the chance of so uneven a split if they were equally good (McNemar, exact)."""
+    """Two models on the same items: `difference` of their shares (first minus second), how many items only
+    one of them passed, and `p`, the chance of so uneven a split if they were equally good
+    (McNemar, exact)."""
 
     difference: Interval
     only_first: int
@@ -71,5 +72,5 @@ def compare(first: Sequence[bool], second: Sequence[bool], seed: int = 0) -> Pai
 def mcnemar(only_first: int, only_second: int) -> float:
     """Two-sided exact binomial probability (McNemar 1947)."""
     total, least = only_first + only_second, min(only_first, only_second)
-    tail = sum(math.comb(total, i) for i in range(least + 1)) / 2**total
+    tail: float = sum(math.comb(total, i) for i in range(least + 1)) / 2**total
     return min(1.0, 2 * tail)

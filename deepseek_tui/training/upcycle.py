@@ -36,8 +36,8 @@ Report = Callable[[str], None]
 class Plan:
     """What the copy is to look like; None: a size that suits the source.
 
-    `layers`: how many stay. `kv_rank`, `rope_dim`, `nope_dim`: widths of the latent, of the shared rotating key
-    and of each head's content part. `dense_layers`: how many at the start keep a whole feed-forward.
+    `layers`: how many stay. `kv_rank`, `rope_dim`, `nope_dim`: widths of the latent, of the shared rotating
+    key and of each head's content part. `dense_layers`: how many at the start keep a whole feed-forward.
     """
 
     steps: tuple[str, ...] = STEPS
@@ -65,8 +65,9 @@ class Upcycled:
 
 
 def upcycle(source: Any, tokens: Any, plan: Plan, report: Report = lambda _: None) -> Upcycled:
-    """`source`: a models/llama.py or qwen3.py Model, not quantized. `tokens` [B, T]: calibration text; the last
-    quarter of the rows is kept apart to measure on. Raises TrainingError for what cannot be converted."""
+    """`source`: a models/llama.py or qwen3.py Model, not quantized. `tokens` [B, T]: calibration text; the
+    last quarter of the rows is kept apart to measure on. Raises TrainingError for what cannot be
+    converted."""
     check_source(source, plan)
     return _Job(source, tokens, plan, report).run()
 
@@ -92,8 +93,8 @@ def check_source(source: Any, plan: Plan) -> None:
         or (sizes.shared + 1) * sizes.hidden > args.intermediate_size
     ):
         raise TrainingError(
-            f"The source has {args.intermediate_size} neurons a layer: {sizes.shared} shared and {sizes.routed} "
-            f"routed experts of {sizes.hidden} ({sizes.top_k} chosen) cannot be made of them.",
+            f"The source has {args.intermediate_size} neurons a layer: {sizes.shared} shared and "
+            f"{sizes.routed} routed experts of {sizes.hidden} ({sizes.top_k} chosen) cannot be made of them.",
             "Shared and one routed expert together hold at most all neurons.",
         )
     rope = plan.rope_dim
@@ -171,11 +172,15 @@ class _Job:
         return found
 
     def _ladder(self, seen: list[tuple[Heads, Inputs]]) -> Target:
-        """The base of the shared key's rotation: so many of its pairs for each pair of the source, from one to
-        one for each key head, whichever leaves the least error over all layers."""
+        """The base of the shared key's rotation: so many of its pairs for each of the source's, from one
+        to one for each key head, whichever leaves the least error over all layers."""
         args = self.source.args
         own = frequencies(
-            args.head_size, args.rope_theta, args.rope_scaling, args.max_position_embeddings, interleaved=False
+            args.head_size,
+            args.rope_theta,
+            args.rope_scaling,
+            args.max_position_embeddings,
+            interleaved=False,
         )
         weights = [directions(heads, inputs).weight for heads, inputs in seen]
         best: tuple[float, Target] | None = None
@@ -238,8 +243,8 @@ class _Job:
             new = self._routed_layer(place, layer, x, truth, rng)
             x = run_layers([new], x)
             found.append(new)
-            off = float((mx.square(x - truth).sum() / mx.square(truth).sum()).item())
-            self.report(f"experts of layer {self.kept[place]}: {off:.1%} of the state lost")
+            lost: Any = mx.square(x - truth).sum() / mx.square(truth).sum()
+            self.report(f"experts of layer {self.kept[place]}: {lost.item():.1%} of the state lost")
         return found
 
     def _routed_layer(self, place: int, layer: Any, x: Any, truth: Any, rng: np.random.Generator) -> Any:
@@ -328,8 +333,8 @@ def _without_norm(heads: Any, weight: Any, inputs: Any, eps: float) -> Any:
 
 
 def _attention_statistics(attention: Any, h: Any) -> tuple[Any, Any]:
-    """Of inputs [B, T, D]: attention received by position [T], mean 1, half of it spread evenly; and the share
-    of attention by distance [T], half of it spread evenly."""
+    """Of inputs [B, T, D]: attention received by position [T], mean 1, half of it spread evenly; and the
+    share of attention by distance [T], half of it spread evenly."""
     B, T, _ = h.shape
     q = attention.prepare_queries(attention.q_proj(h).reshape(B, T, attention.heads, -1))
     k = attention.prepare_keys(attention.k_proj(h).reshape(B, T, attention.kv_heads, -1))

@@ -54,8 +54,8 @@ class Heads:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a layer saw of the calibration text. `x` [n, D]: inputs of the attention; `received` [n]: attention
-    that each of them got, mean 1; `distances` [T]: share of the attention by distance."""
+    """What a layer saw of the calibration text. `x` [n, D]: inputs of the attention; `received` [n]:
+    attention that each of them got, mean 1; `distances` [T]: share of the attention by distance."""
 
     x: Floats
     received: Floats
@@ -191,8 +191,8 @@ class _Content:
 
 @dataclass
 class _Latent:
-    """`down` [rank, D]; `size`: what the norm divides by; `keys` [2c, rank] and `values` [G, d, rank] from the
-    normalised latent times `size`."""
+    """`down` [rank, D]; `size`: what the norm divides by; `keys` [2c, rank] and `values` [G, d, rank] from
+    the normalised latent times `size`."""
 
     down: Floats
     size: float
@@ -204,9 +204,9 @@ class _Latent:
 def _latent(content: _Content, heads: Heads, inputs: Inputs, rank: int) -> _Latent:
     groups, d, width = heads.v.shape
     if rank >= width:
-        down = np.zeros((rank, width))
+        down: Floats = np.zeros((rank, width))
         down[:width] = np.diag(1 / heads.norm)
-        up = np.zeros((len(content.rows), rank))
+        up: Floats = np.zeros((len(content.rows), rank))
         up[:, :width] = content.rows * heads.norm
         size, error = float(np.sqrt(width / rank)), 0.0
     else:
@@ -248,11 +248,11 @@ def constant_direction(x: Floats) -> Floats:
 
 def _reduce(content: _Content, latent: _Latent, inputs: Inputs, nope: int) -> tuple[Floats, Floats]:
     """Content queries [H, nope, D] and what makes content keys of the latent [H, nope, rank]."""
-    H, P, D = content.query.shape
+    H, P, _ = content.query.shape
     query = np.concatenate([content.query.real, content.query.imag], axis=1)
     key = content.key_back @ latent.keys  # [G, 2P, rank]
     key = np.repeat(key, H // len(key), axis=0)
-    if 2 * P <= nope:
+    if nope >= 2 * P:
         wide = ((0, 0), (0, nope - 2 * P), (0, 0))
         return np.pad(query, wide), np.pad(key, wide)
     c = inputs.x @ latent.down.T

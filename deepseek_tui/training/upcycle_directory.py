@@ -15,7 +15,8 @@ from deepseek_tui.checkpoints.save import save_model_dir
 from deepseek_tui.engine.tokenizer import Tokenizer, load_tokenizer
 from deepseek_tui.training.calibration import pack, read_text, sample_chats
 from deepseek_tui.training.errors import TrainingError
-from deepseek_tui.training.upcycle import Distance, Plan, Report, check_source, upcycle
+from deepseek_tui.training.upcycle import Plan, Report, check_source, upcycle
+from deepseek_tui.training.upcycle_measure import Distance
 
 _PAPERS = (
     "tokenizer.json",
@@ -58,8 +59,8 @@ def upcycle_directory(
 ) -> Done:
     """Writes the upcycled copy of the directory `source` as `out`, tokenizer and template with it.
 
-    Raises TrainingError for a source or a plan that will not do, CheckpointError where files cannot be read or
-    written.
+    Raises TrainingError for a source or a plan that will not do, CheckpointError where files cannot be read
+    or written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TrainingError(f"{out} exists already.", "Choose another name or remove it first.")

@@ -29,7 +29,7 @@ def choose_layers(
     wanted = ends.logits(run_layers(layers, x))
     mx.eval(wanted)
     left = list(range(len(layers)))
-    costs = {index: 0.0 for index in left[1:]}
+    costs = dict.fromkeys(left[1:], 0.0)
     candidates = left[1:]
     while len(left) > max(keep, 1):
         before = _states(layers, left, x)

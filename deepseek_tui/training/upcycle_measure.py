@@ -16,8 +16,8 @@ _CHUNK = 512
 
 @dataclass(frozen=True)
 class Distance:
-    """How far a model's next-token distribution is from the source's: mean KL(source || model) in nats, and the
-    share of positions where both find the same token most likely."""
+    """How far a model's next-token distribution is from the source's: mean KL(source || model) in nats, and
+    the share of positions where both find the same token most likely."""
 
     kl: float
     same: float
@@ -62,7 +62,8 @@ def distance(ends: Ends, source: Any, copy: Any) -> Distance:
     for start in range(0, count, _CHUNK):
         p = ends.logits(source[start : start + _CHUNK])
         q = ends.logits(copy[start : start + _CHUNK])
-        same += int((mx.argmax(p, -1) == mx.argmax(q, -1)).sum().item())
+        agree: Any = mx.argmax(p, -1) == mx.argmax(q, -1)
+        same += int(agree.sum().item())
         kl += float(divergence(p, q).sum().item())
     return Distance(kl / count, same / count)
 

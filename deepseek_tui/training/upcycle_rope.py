@@ -72,9 +72,7 @@ def mix_heads(keys: Complex, queries: Complex, seen: Floats, asked: Floats) -> D
     return Directions(mixed, vectors / scale[..., None], np.maximum(values, 0.0), scale)
 
 
-def turning_errors(
-    source: NDArray[np.float64], target: NDArray[np.float64], distances: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def turning_errors(source: Floats, target: Floats, distances: Floats) -> NDArray[np.float64]:
     """[source pairs, target pairs]: expected |e^(i s d) - e^(i t d)|^2 over distances d of probability
     distances[d]."""
     d = np.arange(len(distances))
@@ -84,10 +82,10 @@ def turning_errors(
 
 
 def assign(
-    weight: NDArray[np.float64],
-    source: NDArray[np.float64],
-    target: NDArray[np.float64],
-    distances: NDArray[np.float64],
+    weight: Floats,
+    source: Floats,
+    target: Floats,
+    distances: Floats,
 ) -> tuple[list[tuple[int, int] | None], float]:
     """For each pair of the shared key the direction (pair, c) that it takes over, and the error that stays.
 

@@ -1,5 +1,8 @@
 """First messages that people type to a small chat model, without answers: for a teacher to answer."""
 
+# Questions and answers are read one a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import random
@@ -119,8 +122,8 @@ def _facts(r: random.Random) -> str:
             f"What does {a(r.choice(talk.CATEGORIES['jobs']))} do all day?",
             f"What is the difference between {a(animal)} and {a(r.choice(nature.CLASSES)[0])}?",
             f"What is {r.choice(lexicon.MEANINGS)[0]}?",
-            f"Use the word \"{r.choice(lexicon.SPELLED)}\" in a sentence.",
-            f"What is another word for \"{r.choice(lexicon.SYNONYMS)[0]}\"?",
+            f'Use the word "{r.choice(lexicon.SPELLED)}" in a sentence.',
+            f'What is another word for "{r.choice(lexicon.SYNONYMS)[0]}"?',
         ]
     )
 

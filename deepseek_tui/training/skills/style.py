@@ -11,26 +11,46 @@ T = TypeVar("T")
 Exchange = tuple[str, str]
 """What the user writes, what the assistant answers."""
 
-_OPENINGS = ("Hi, ", "Hello! ", "Hey, ", "Please tell me: ", "Quick question: ", "I have a question: ", "Hey! ")
-_CLOSINGS = (" Thanks!", " Thank you.", " Please.", " Thanks in advance.")
+_OPENINGS = ("Hi, ", "Hello! ", "Hey, ", "Good morning! ", "Hey! ")
+_BEFORE_QUESTIONS = ("Quick question: ", "I have a question: ")
+_CLOSINGS = (" Thanks!", " Thank you.", " Thanks in advance.")
 
-NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty"
-).split()
+NUMBER_WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
 
 
 def asked(rng: random.Random, question: str) -> str:
     """`question` as somebody may type it: sometimes with a greeting, without capitals, without its mark."""
     roll = rng.random()
-    if roll < 0.72:
+    if roll < 0.72 or question.startswith("I "):
         return question
     if roll < 0.80:
         return lower_first(question)
     if roll < 0.86:
-        return lower_first(question).rstrip("?.")
+        return lower_first(question).rstrip("?. ")
     if roll < 0.93:
-        opening = rng.choice(_OPENINGS)
+        opening = rng.choice(_OPENINGS + (_BEFORE_QUESTIONS if question.endswith("?") else ()))
         return opening + (lower_first(question) if opening.endswith(", ") else question)
     return question + rng.choice(_CLOSINGS)
 
@@ -54,11 +74,92 @@ def lower_first(text: str) -> str:
 
 
 _ORDINARY = frozenset(
-    """What What's Who Who's Where When Which Why How Is Are Do Does Did Can Could Would Will Was Were Name Give Tell
-    List Write Make Say Repeat Explain Describe Spell Count Sort Put Complete Continue Add Subtract Multiply Divide
-    Calculate Compute Convert Translate Please Rewrite Change Correct Find Read Answer Choose Pick Sum Suggest Help
-    Show Define Order Reverse Turn In On For My The A An Should Has Have Let's Shorten Fill Compare True Summarize
-    From Here Look According Use If There""".split()
+    [
+        "What",
+        "What's",
+        "Who",
+        "Who's",
+        "Where",
+        "When",
+        "Which",
+        "Why",
+        "How",
+        "Is",
+        "Are",
+        "Do",
+        "Does",
+        "Did",
+        "Can",
+        "Could",
+        "Would",
+        "Will",
+        "Was",
+        "Were",
+        "Name",
+        "Give",
+        "Tell",
+        "List",
+        "Write",
+        "Make",
+        "Say",
+        "Repeat",
+        "Explain",
+        "Describe",
+        "Spell",
+        "Count",
+        "Sort",
+        "Put",
+        "Complete",
+        "Continue",
+        "Add",
+        "Subtract",
+        "Multiply",
+        "Divide",
+        "Calculate",
+        "Compute",
+        "Convert",
+        "Translate",
+        "Please",
+        "Rewrite",
+        "Change",
+        "Correct",
+        "Find",
+        "Read",
+        "Answer",
+        "Choose",
+        "Pick",
+        "Sum",
+        "Suggest",
+        "Help",
+        "Show",
+        "Define",
+        "Order",
+        "Reverse",
+        "Turn",
+        "In",
+        "On",
+        "For",
+        "My",
+        "The",
+        "A",
+        "An",
+        "Should",
+        "Has",
+        "Have",
+        "Let's",
+        "Shorten",
+        "Fill",
+        "Compare",
+        "True",
+        "Summarize",
+        "From",
+        "Here",
+        "Look",
+        "According",
+        "Use",
+        "If",
+        "There",
+    ]
 )
 
 
@@ -71,7 +172,7 @@ def a(noun: str) -> str:
 
 
 def joined(items: Sequence[str], word: str = "and") -> str:
-    """"a, b and c"."""
+    """ "a, b and c"."""
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} {word} {items[-1]}"

@@ -1,5 +1,8 @@
 """Nature and everyday things: animals, body, space, substances, jobs, tools."""
 
+# Questions and answers are read one a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from deepseek_tui.training.skills.tables_words import pairs
@@ -161,7 +164,9 @@ aluminium:Al, silicon:Si, phosphorus:P, sulfur:S, chlorine:Cl, potassium:K, calc
 zinc:Zn, silver:Ag, tin:Sn, iodine:I, platinum:Pt, gold:Au, mercury:Hg, lead:Pb, uranium:U, titanium:Ti
 """)
 
-FORMULAS = pairs("water:H2O, carbon dioxide:CO2, table salt:NaCl, oxygen gas:O2, methane:CH4, ammonia:NH3, ozone:O3")
+FORMULAS = pairs(
+    "water:H2O, carbon dioxide:CO2, table salt:NaCl, oxygen gas:O2, methane:CH4, ammonia:NH3, ozone:O3"
+)
 
 COLOURS = rows("""
 the sky on a clear day | blue

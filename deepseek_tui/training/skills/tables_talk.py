@@ -1,5 +1,8 @@
 """Things to talk about: topics, tasks, people, occasions, and what belongs to a category."""
 
+# Questions and answers are read one a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from deepseek_tui.training.skills.tables_words import words
@@ -41,7 +44,9 @@ OCCASIONS = words("""
 my mother's birthday, a rainy Sunday, a picnic, a school project, a small garden, a family weekend, a long train journey, a class party,
 my best friend's wedding, a free evening, a cheap dinner, a new hobby, a visit to the zoo, a first day at work, a summer holiday
 """)
-RELATIVES = words("mother, father, sister, brother, grandmother, grandfather, aunt, uncle, cousin, friend, neighbour, teacher, boss")
+RELATIVES = words(
+    "mother, father, sister, brother, grandmother, grandfather, aunt, uncle, cousin, friend, neighbour, teacher, boss"
+)
 FEELINGS = words("""
 I feel sad today., I am so tired., I had a bad day., I am nervous about my exam., I feel lonely., I am stressed., I can't sleep., I am bored.,
 I am so happy!, I got a new job!, I passed my exam!, My dog died., I had a fight with my friend., I am angry with my brother., I miss my family.
@@ -118,4 +123,3 @@ CATEGORIES: dict[str, list[str]] = {
     }.items()
 }
 """What is asked for -> members, each right by itself."""
-

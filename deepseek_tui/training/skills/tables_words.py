@@ -1,5 +1,8 @@
 """Words: opposites, synonyms, forms, spellings, rhymes, meanings."""
 
+# Questions and answers are read one a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from deepseek_tui.training.skills.tables_world import rows
@@ -99,7 +102,9 @@ breakfast, sandwich, potato, tomato, cucumber, pumpkin, mushroom, school, statio
 music, guitar, violin, trumpet, piano, letter, number, minute, second, hour, month, year, language, question, answer, picture
 """)
 
-RHYMES = [words(line) for line in """
+RHYMES = [
+    words(line)
+    for line in """
 cat, hat, bat, mat, rat
 dog, fog, log, frog, jog
 house, mouse, blouse
@@ -129,7 +134,8 @@ sock, clock, rock, lock, block
 hill, will, still, fill, mill
 street, feet, meet, sweet, seat
 flower, power, tower, hour, shower
-""".strip().splitlines()]
+""".strip().splitlines()
+]
 
 MEANINGS = rows("""
 a library | a place where people read and borrow books
