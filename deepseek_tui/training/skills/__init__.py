@@ -24,6 +24,7 @@ from deepseek_tui.training.skills import (
     reading,
     talk,
     texts,
+    topics,
     writing,
 )
 from deepseek_tui.training.skills.style import Exchange
@@ -32,7 +33,7 @@ Messages = list[dict[str, str]]
 
 KINDS: dict[str, tuple[float, Callable[[random.Random], list[Exchange]]]] = {
     name: (float(weight), make)
-    for module in (facts, language, measures, memory, numbers, reading, talk, texts, writing)
+    for module in (facts, language, measures, memory, numbers, reading, talk, texts, topics, writing)
     for name, (weight, make) in module.KINDS.items()
 }
 """Name -> how often, and what makes the exchanges of one chat or a part of it."""

@@ -12,7 +12,7 @@ from deepseek_tui.training.skills.facts import capital, truth
 from deepseek_tui.training.skills.language import list_of, opposite, spell
 from deepseek_tui.training.skills.numbers import arithmetic
 from deepseek_tui.training.skills.style import NUMBER_WORDS, Exchange, a, cap, joined, pick, sample
-from deepseek_tui.training.skills.tables_talk import CATEGORIES, NAMES, RELATIVES
+from deepseek_tui.training.skills.tables_talk import CATEGORIES, NAMES, RELATIVES, relative_name
 from deepseek_tui.training.skills.tables_words import SPELLED
 
 _PETS = ("dog", "cat", "rabbit", "hamster", "parrot", "horse", "turtle", "goldfish")
@@ -147,7 +147,15 @@ def _shopping(r: random.Random) -> Fact:
 
 
 def _family(r: random.Random) -> Fact:
-    relative, name, age = r.choice(RELATIVES), r.choice(NAMES), r.randint(4, 70)
+    relative = r.choice(RELATIVES)
+    name = r.choice(relative_name(relative))
+    low, high = {
+        "grandmother": (60, 90),
+        "grandfather": (60, 90),
+        "mother": (30, 60),
+        "father": (30, 60),
+    }.get(relative, (18, 60))
+    age = r.randint(low, high)
     return f"My {relative} is called {name} and is {age} years old.", pick(r, f"{name} is a nice name!", f"Do you see {name} often?"), [
         (f"What is the name of my {relative}?", f"Your {relative} is called {name}."), (pick(r, f"How old is {name}?", f"How old is my {relative}?"), f"{name} is {age} years old.")]  # fmt: skip
 

@@ -217,6 +217,8 @@ def compare(r: random.Random) -> list[Exchange]:
                     f"{'Yes' if best == x else 'No'}, {x} is {word if best == x else 'smaller' if big else 'larger'} than {y}.",
                 )
             ]
+        if question.startswith("What is "):
+            return [(asked(r, question), f"{best} is {'more' if big else 'less'}.")]
         return [(asked(r, question), pick(r, f"{best} is {word}.", f"{best}."))]
     word = "largest" if big else "smallest"
     written = ", ".join(map(str, numbers))

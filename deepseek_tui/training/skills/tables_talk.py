@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from deepseek_tui.training.skills.tables_words import words
 
-NAMES = words("""
-Anna, Ben, Clara, David, Emma, Felix, Grace, Henry, Ida, Jack, Kate, Leo, Maria, Noah, Olivia, Paul, Rosa, Sam, Tina, Victor,
-Wendy, Alex, Bella, Carlos, Diana, Erik, Fatima, George, Hannah, Ivan, Julia, Kevin, Lucy, Marco, Nina, Oscar, Priya, Ravi,
-Sofia, Tom, Uma, Vera, Will, Yuki, Zoe, Ali, Chen, Dora, Elena, Frank, Mia, Liam, Lena, Peter, Sara, Omar, Linda, Max, Jana, Theo
-""")
+WOMEN = words(
+    "Anna, Clara, Emma, Grace, Ida, Kate, Maria, Olivia, Rosa, Tina, Wendy, Bella, Diana, Fatima, Hannah, Julia, Lucy, Nina, Priya, Sofia, Uma, Vera, Yuki, Zoe, Dora, Elena, Mia, Lena, Sara, Linda, Jana"
+)
+MEN = words(
+    "Ben, David, Felix, Henry, Jack, Leo, Noah, Paul, Sam, Victor, Carlos, Erik, George, Ivan, Kevin, Marco, Oscar, Ravi, Tom, Will, Ali, Chen, Frank, Liam, Peter, Omar, Max, Theo"
+)
+NAMES = sorted([*WOMEN, *MEN, "Alex"])
 TOPICS = words("""
 gravity, photosynthesis, electricity, the water cycle, black holes, volcanoes, earthquakes, rainbows, the seasons, the Moon,
 the solar system, dinosaurs, whales, bees, spiders, penguins, wolves, rainforests, deserts, coral reefs, mountains, rivers,
@@ -123,3 +125,10 @@ CATEGORIES: dict[str, list[str]] = {
     }.items()
 }
 """What is asked for -> members, each right by itself."""
+
+
+def relative_name(relative: str) -> list[str]:
+    """Names that fit "my sister", "my uncle", and so on."""
+    if relative in ("mother", "sister", "grandmother", "aunt"):
+        return WOMEN
+    return MEN if relative in ("father", "brother", "grandfather", "uncle") else NAMES

@@ -10,7 +10,7 @@ import random
 from deepseek_tui.training.skills import tables_nature as nature
 from deepseek_tui.training.skills import tables_words as lexicon
 from deepseek_tui.training.skills.style import NUMBER_WORDS, Exchange, a, asked, bullets, cap, pick, sample
-from deepseek_tui.training.skills.tables_talk import NAMES, RELATIVES
+from deepseek_tui.training.skills.tables_talk import MEN, NAMES, RELATIVES, WOMEN, relative_name
 
 _REASONS = (
     ("helping me move", "moving house was so much easier with you"), ("the book", "I have started to read it and like it very much"), ("the dinner", "the food was delicious and the evening was lovely"),
@@ -142,7 +142,7 @@ def advice(r: random.Random) -> list[Exchange]:
     return found
 
 
-_RECIPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+RECIPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "a boiled egg": (("an egg", "water"), ("Bring water to the boil.", "Put the egg in carefully.", "Wait five minutes for a soft egg or ten for a hard one.", "Cool it under cold water.")),
     "a cup of tea": (("a tea bag", "water"), ("Boil fresh water.", "Pour it over the tea bag.", "Wait three to five minutes.", "Take out the bag and enjoy.")),
     "pancakes": (("200 g flour", "2 eggs", "400 ml milk", "a pinch of salt"), ("Mix everything to a smooth batter.", "Heat a little butter in a pan.", "Pour in some batter and fry it on both sides.", "Serve with sugar or jam.")),
@@ -158,8 +158,8 @@ _RECIPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def recipe(r: random.Random) -> list[Exchange]:
-    dish = r.choice(list(_RECIPES))
-    parts, steps = _RECIPES[dish]
+    dish = r.choice(list(RECIPES))
+    parts, steps = RECIPES[dish]
     roll = r.randrange(3)
     if roll == 0:
         return [
@@ -218,7 +218,8 @@ _PLOTS = (
 
 def tale(r: random.Random) -> list[Exchange]:
     who, short = r.choice(_WHO)
-    name, plot = r.choice(NAMES), r.choice(_PLOTS)
+    name = r.choice({"girl": WOMEN, "boy": MEN, "sailor": MEN}.get(short, NAMES))
+    plot = r.choice(_PLOTS)
     opening = f"Once upon a time, {who.format(n=name)} lived {r.choice(_WHERE)}."
     body = [line.format(n=name) for line in plot]
     question = pick(
@@ -306,9 +307,9 @@ def use_word(r: random.Random) -> list[Exchange]:
 
 
 def sentences(r: random.Random) -> list[Exchange]:
-    topic = r.choice(list(_SENTENCES))
+    topic = r.choice(list(SENTENCES))
     count = r.choice([1, 2, 3])
-    chosen = _SENTENCES[topic][:count]
+    chosen = SENTENCES[topic][:count]
     how = "one sentence" if count == 1 else f"{NUMBER_WORDS[count]} sentences"
     return [
         (
@@ -327,7 +328,7 @@ def sentences(r: random.Random) -> list[Exchange]:
     ]
 
 
-_SENTENCES: dict[str, tuple[str, str, str]] = {
+SENTENCES: dict[str, tuple[str, str, str]] = {
     "the sea": ("The sea covers most of our planet.", "Its water is salty and full of life.", "Waves and tides keep it moving all the time."), "dogs": ("Dogs are loyal animals that live with people.", "They need walks, food and company.", "Many of them also work, for example as guide dogs."),
     "cats": ("Cats are quiet animals that sleep a lot.", "They see well in the dark.", "Many people keep them as pets."), "the Sun": ("The Sun is the star at the centre of our solar system.", "It gives us light and warmth.", "Without it there would be no life on Earth."),
     "the Moon": ("The Moon goes around the Earth in about a month.", "It has no air and no weather.", "People walked on it for the first time in 1969."), "trees": ("Trees are tall plants with a trunk of wood.", "They give us shade, fruit and fresh air.", "Some of them become many hundred years old."),
@@ -420,9 +421,9 @@ _CONGRATULATE = (
 
 
 def wish(r: random.Random) -> list[Exchange]:
-    name = r.choice(NAMES)
+    relative = r.choice(RELATIVES)
+    name = r.choice(relative_name(relative))
     if r.random() < 0.5:
-        relative = r.choice(RELATIVES)
         return [
             (
                 asked(
