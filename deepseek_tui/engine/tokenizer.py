@@ -108,7 +108,7 @@ class Tokenizer:
 
     @functools.cached_property
     def control_parts(self) -> tuple[frozenset[str], frozenset[str], int]:
-        """Beginnings and ends of control tokens, two characters or more and not the whole; their greatest size.
+        """Beginnings and ends of control tokens, two characters or more, not the whole; their greatest size.
 
         Some models have hundreds of control tokens, too many to try each on every message.
         """
