@@ -43,8 +43,13 @@ class Entry:
     def memory_bytes(self, tokens: int = 4096, *, float32: bool = False) -> int:
         """What running it with a conversation of `tokens` takes; `float32`: as it is unpacked on a CPU."""
         weights = self.parameters * 4 if float32 else self.weight_bytes
-        cache = self.cache_bytes_per_token * min(tokens, self.context) * (2 if float32 else 1)
-        return weights + cache + _OVERHEAD_BYTES
+        cache = self.cache_bytes_per_token * (2 if float32 else 1)
+        return memory_bytes(weights, cache, self.context, tokens)
+
+
+def memory_bytes(weights: int, cache_per_token: int, context: int, tokens: int = 4096) -> int:
+    """What running a model takes: its weights, the cache of a conversation of `tokens`, and the rest."""
+    return weights + cache_per_token * (min(tokens, context) if context else tokens) + _OVERHEAD_BYTES
 
 
 CATALOG: tuple[Entry, ...] = (
@@ -131,6 +136,28 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+@dataclass(frozen=True)
+class PartialModel:
+    """A download that was stopped. `repo`: its id on the hub, "" when unknown; `bytes` have arrived."""
+
+    name: str
+    repo: str
+    bytes: int
+
+
+def partials(root: Path) -> list[PartialModel]:
+    """The stopped downloads in the folder `root`, by name; pulling them again goes on where they stopped."""
+    if not root.is_dir():
+        return []
+    found = []
+    for folder in sorted(root.iterdir()):
+        if folder.name.endswith(PARTIAL) and folder.is_dir():
+            files = [file for file in folder.iterdir() if file.is_file() and file.name != SOURCE_FILE]
+            repo, size = _json(folder / SOURCE_FILE).get("id", ""), sum(f.stat().st_size for f in files)
+            found.append(PartialModel(folder.name.removesuffix(PARTIAL), str(repo), size))
+    return [model for model in found if model.bytes]
 
 
 def remove(name: str, root: Path) -> InstalledModel:

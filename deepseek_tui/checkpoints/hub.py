@@ -82,6 +82,8 @@ def pull(
         return _already_there(target, repo, commit)
     files = _wanted(listing, repo, file)
     with _own(partial, name):
+        # Already now, so that a stopped download can be named.
+        (partial / SOURCE_FILE).write_text(json.dumps({"id": repo}), encoding="utf-8")
         _check_space(partial, files)
         _fetch_all(transfer, repo, commit, files, partial, on_progress)
         _write_source(partial, repo, commit, files)

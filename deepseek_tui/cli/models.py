@@ -54,6 +54,7 @@ def _configure_pull(actions: argparse._SubParsersAction[argparse.ArgumentParser]
     pull.add_argument("model", help="a name of the list, or an id such as mlx-community/Qwen3-0.6B-4bit")
     pull.add_argument("--revision", metavar="REV", help="a branch, tag or commit of the hub")
     pull.add_argument("--file", metavar="NAME", help="which of several GGUF files")
+    pull.add_argument("--json", action="store_true", help="tell the progress as lines of JSON on stdout")
     pull.add_argument(
         "--from",
         dest="origin",

@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deepseek_tui import paths
+from deepseek_tui import memory, paths
 from deepseek_tui.cli.progress import size
 from deepseek_tui.errors import UserError
 from deepseek_tui.text.sanitize import sanitize_line
@@ -17,18 +17,26 @@ from deepseek_tui.text.sanitize import sanitize_line
 
 @dataclass(frozen=True)
 class Installed:
-    """A model that can be used now; the fields are those of `list --json`."""
+    """A model that can be used now; the fields are those of `list --json`.
+
+    `memory`: with a conversation of 4,096 tokens, weights as stored; `memory_float32`: with weights
+    unpacked, as on a CPU. Both 0, `context` 0 and `licence` "" where the files do not tell.
+    """
 
     name: str
     path: str
     model_type: str
     bytes: int
     in_use: bool
+    licence: str
+    memory: int
+    memory_float32: int
+    context: int
 
 
 @dataclass(frozen=True)
 class Available:
-    """A model that can be pulled by name. `memory`: with a conversation of 4,096 tokens."""
+    """A model that can be pulled by name. `memory` as above; `here`: bytes of a stopped download."""
 
     name: str
     title: str
@@ -36,7 +44,9 @@ class Available:
     licence: str
     bytes: int
     memory: int
+    memory_float32: int
     context: int
+    here: int
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +61,12 @@ def _list(args: argparse.Namespace) -> int:
     have = _installed()
     more = _available({model.name for model in have})
     if args.json:
-        listing = {"installed": [asdict(m) for m in have], "available": [asdict(m) for m in more]}
+        listing = {
+            "installed": [asdict(m) for m in have],
+            "available": [asdict(m) for m in more],
+            "memory_free": memory.free_bytes(),
+            "memory_total": memory.total_bytes(),
+        }
         print(json.dumps(listing, ensure_ascii=False))
         return 0
     print("Installed (* in use)")
@@ -64,8 +79,11 @@ def _list(args: argparse.Namespace) -> int:
     if more:
         print("\nCan be pulled: deepseek-tui models pull NAME")
     for entry in more:
-        print(f"  {entry.name:<26} {size(entry.bytes):>8}  {entry.title}")
-        print(f"{'':39}{size(entry.memory)} of memory, context {entry.context:,}, {entry.licence}")
+        here = f" ({size(entry.here)} of it are here)" if entry.here else ""
+        weight = size(entry.bytes) if entry.bytes else ""
+        print(f"  {sanitize_line(entry.name):<26} {weight:>8}  {sanitize_line(entry.title)}{here}")
+        if entry.memory:
+            print(f"{'':39}{size(entry.memory)} of memory, context {entry.context:,}, {entry.licence}")
     return 0
 
 
@@ -78,7 +96,25 @@ def _installed() -> list[Installed]:
         weight = sum(file.stat().st_size for file in built_in.iterdir() if file.is_file())
         found.insert(0, ("built-in", built_in, "deepseek_v3", weight))
     used = _in_use()
-    return [Installed(name, str(path), kind, count, path == used) for name, path, kind, count in found]
+    return [
+        Installed(name, str(path), kind, count, path == used, *_figures(path))
+        for name, path, kind, count in found
+    ]
+
+
+def _figures(path: Path) -> tuple[str, int, int, int]:
+    """Licence, memory, memory in float32 and context, as far as the heads of the files tell."""
+    from deepseek_tui.checkpoints.catalog import memory_bytes
+    from deepseek_tui.checkpoints.info import describe
+
+    try:
+        facts = describe(path)
+    except UserError:
+        return "", 0, 0, 0
+    context, cache = facts.context or 0, facts.cache_per_token or 0
+    plain = memory_bytes(facts.memory["as-stored"], cache, context)
+    unpacked = memory_bytes(4 * facts.parameters, 2 * cache, context)
+    return facts.licence or "", plain, unpacked, context
 
 
 def _in_use() -> Path | None:
@@ -91,13 +127,19 @@ def _in_use() -> Path | None:
 
 
 def _available(names: set[str]) -> list[Available]:
-    from deepseek_tui.checkpoints.catalog import CATALOG
+    from deepseek_tui.checkpoints.catalog import CATALOG, partials
 
-    return [
-        Available(e.name, e.title, e.repo, e.licence, e.download_bytes, e.memory_bytes(), e.context)
+    begun = {p.name: p for p in partials(paths.models_dir()) if p.name not in names}
+    known = [
+        Available(
+            *(e.name, e.title, e.repo, e.licence, e.download_bytes, e.memory_bytes()),
+            *(e.memory_bytes(float32=True), e.context, begun.pop(e.name).bytes if e.name in begun else 0),
+        )
         for e in CATALOG
         if e.repo and e.name not in names
     ]
+    others = [Available(p.name, p.repo, p.repo, "", 0, 0, 0, 0, p.bytes) for p in begun.values() if p.repo]
+    return known + others
 
 
 def _path(args: argparse.Namespace) -> int:

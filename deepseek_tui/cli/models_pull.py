@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepseek_tui import paths
-from deepseek_tui.cli.progress import ByteProgress
+from deepseek_tui.cli.progress import ByteProgress, JsonProgress
 from deepseek_tui.errors import UserError
 from deepseek_tui.text.sanitize import sanitize_line
 
@@ -19,15 +21,22 @@ if TYPE_CHECKING:
 def run(args: argparse.Namespace) -> int:
     root = paths.ensure(paths.models_dir())
     path = _from_index(args, root) if args.origin == "index" else _from_hub(args, root)
-    print(f"{sanitize_line(path.name)} is installed: {sanitize_line(str(path))}", file=sys.stderr)
+    if args.json:
+        print(json.dumps({"installed": path.name, "path": str(path)}), flush=True)
+    else:
+        print(f"{sanitize_line(path.name)} is installed: {sanitize_line(str(path))}", file=sys.stderr)
     return 0
+
+
+def _progress(args: argparse.Namespace, verb: str, what: str = "") -> ByteProgress | JsonProgress:
+    return JsonProgress(verb) if args.json else ByteProgress(f"{verb} {what}".rstrip())
 
 
 def _from_hub(args: argparse.Namespace, root: Path) -> Path:
     from deepseek_tui.checkpoints.catalog import find
     from deepseek_tui.checkpoints.hub import pull
 
-    progress = ByteProgress(f"fetching {sanitize_line(args.model)}")
+    progress = _progress(args, "fetching", sanitize_line(args.model))
 
     def show(state: PullProgress) -> None:
         progress(state.done, state.total, sanitize_line(state.file))
@@ -41,20 +50,20 @@ def _from_hub(args: argparse.Namespace, root: Path) -> Path:
             on_progress=show,
             revision=args.revision,
             file=args.file,
-            on_arrival=_convert_in_place if original else None,
+            on_arrival=partial(_convert_in_place, args) if original else None,
         )
     finally:
         progress.clear()
 
 
-def _convert_in_place(folder: Path) -> None:
+def _convert_in_place(args: argparse.Namespace, folder: Path) -> None:
     """An original checkpoint becomes an MLX directory before it is a model; the .pt file is not kept."""
     from deepseek_tui.engine.blas import prefer_fast_blas
 
     prefer_fast_blas()
     from deepseek_tui.checkpoints.convert import convert_in_place
 
-    progress = ByteProgress("converting")
+    progress = _progress(args, "converting")
     convert_in_place(folder, on_progress=progress)
     progress.clear()
 
@@ -70,7 +79,9 @@ def _from_index(args: argparse.Namespace, root: Path) -> Path:
     live = sys.stderr.isatty()
 
     def stage(name: str) -> None:
-        if live:
+        if args.json:
+            JsonProgress(name)(0, 0)
+        elif live:
             print(f"{name} …", file=sys.stderr)
 
     return pull_from_index(root, on_stage=stage)

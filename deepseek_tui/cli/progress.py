@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 import time
 
@@ -32,6 +34,23 @@ class ByteProgress:
         """Takes the line away."""
         if self.live:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class JsonProgress:
+    """The same for a program that follows: one JSON object a line on stdout, with bytes."""
+
+    def __init__(self, verb: str) -> None:
+        self.verb = verb
+        self._shown = -math.inf
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self._shown >= _SECONDS_BETWEEN or done >= total:
+            self._shown = now
+            print(json.dumps({"stage": self.verb, "done": done, "total": total, "file": note}), flush=True)
+
+    def clear(self) -> None:
+        """Nothing is there to be taken away."""
 
 
 def size(count: float) -> str:

@@ -224,7 +224,12 @@ def test_the_model_in_use_is_marked(
         "built-in": False,
         "mine": True,
     }
-    assert {"name", "title", "repo", "licence", "bytes", "memory", "context"} == found["available"][0].keys()
+    mine, other = found["installed"][1], found["available"][0]
+    assert mine["context"] == 512
+    assert 0 < mine["memory"] <= mine["memory_float32"]
+    assert other["memory"] < other["memory_float32"]
+    assert other["here"] == 0
+    assert 0 < found["memory_free"] < found["memory_total"]
 
 
 def test_a_model_in_use_that_is_gone_does_not_stop_the_list(
@@ -249,6 +254,24 @@ def test_pull(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     assert "\r" not in told
     assert run(capsys, "info", "Tiny-llama")[0] == 0
     assert any(line.startswith("  Tiny-llama") for line in run(capsys, "list")[1].splitlines())
+
+
+def test_a_program_can_follow_a_pull(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said, told = run(capsys, "pull", REPO, "--json")
+    assert (code, told) == (0, "")
+    *steps, end = [json.loads(line) for line in said.splitlines()]
+    assert steps[-1]["stage"] == "fetching"
+    assert steps[-1]["done"] == steps[-1]["total"] == sum(map(len, hub.repos[REPO].values()))
+    assert end == {"installed": "Tiny-llama", "path": str(paths.models_dir() / "Tiny-llama")}
+
+
+def test_a_stopped_pull_is_listed_with_what_is_here(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.faults.append(Fault("model.safetensors", times=100, status=404))
+    assert run(capsys, "pull", REPO)[0] == 1
+    half = json.loads(run(capsys, "list", "--json")[1])["available"][-1]
+    assert (half["name"], half["repo"]) == ("Tiny-llama", REPO)
+    assert half["here"] == len(hub.repos[REPO]["config.json"])
+    assert "of it are here" in run(capsys, "list")[1]
 
 
 def test_a_pull_that_fails_is_told_in_a_sentence(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
