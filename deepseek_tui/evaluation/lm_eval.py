@@ -9,10 +9,10 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from deepseek_tui.checkpoints.load import load_model
 from deepseek_tui.engine.tokenizer import load_tokenizer
 from deepseek_tui.evaluation.decode import decode_rows
 from deepseek_tui.evaluation.perplexity import row_loss, row_score
+from deepseek_tui.evaluation.report import load_plain
 from deepseek_tui.evaluation.suite import EvaluationError
 
 _REPLY_TOKENS = 256
@@ -46,7 +46,7 @@ def _adapter(base: Any) -> Any:
             tokenizer = load_tokenizer(path)
             if tokenizer is None:
                 raise EvaluationError(f"{path} has no tokenizer.json, so text cannot be given to it.")
-            self._tokenizer, self._model = tokenizer, load_model(path).model
+            self._tokenizer, self._model = tokenizer, load_plain(path).model
 
         def loglikelihood(self, requests: Any) -> list[tuple[float, bool]]:
             found = []

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deepseek_tui.checkpoints.build import LoadedModel
 from deepseek_tui.checkpoints.load import load_model
 from deepseek_tui.engine.session import Session
 from deepseek_tui.engine.tokenizer import Tokenizer, load_tokenizer
@@ -22,6 +23,7 @@ from deepseek_tui.evaluation.suite import (
     run_suite,
     sampled_answers,
 )
+from deepseek_tui.models.base import on_cpu
 
 Progress = Callable[[str], None]
 
@@ -51,12 +53,17 @@ class Measured:
     passed: dict[str, list[bool]] = field(default_factory=dict)
 
 
+def load_plain(path: Path) -> LoadedModel:
+    """The model as MLX computes it: on a CPU with its weights unpacked, so that many rows go at once."""
+    return load_model(path, quantized=False if on_cpu() else None)
+
+
 def measure(path: Path, wishes: Wishes, progress: Progress = lambda _: None) -> Measured:
     """Loads the model at `path` and measures it. Raises UserError for a model or file that will not do."""
     tokenizer = load_tokenizer(path)
     if tokenizer is None:
         raise EvaluationError(f"{path} has no tokenizer.json, so text cannot be given to it.")
-    loaded = load_model(path)
+    loaded = load_plain(path)
     found = Measured(str(path))
     name = path.name
     if wishes.chats:
@@ -84,7 +91,7 @@ def measure(path: Path, wishes: Wishes, progress: Progress = lambda _: None) -> 
 
 def _chats(
     found: Measured,
-    loaded: Any,
+    loaded: LoadedModel,
     tokenizer: Tokenizer,
     path: Path,
     wishes: Wishes,

@@ -91,5 +91,12 @@ def _text(model: Any, tokenizer: Tokenizer, wanted: Calibration, seed: int, repo
     report(f"The source writes {rows} chats of {wanted.row} tokens to be measured on")
     count = rows * 3 // 2  # some replies end early
     firsts = first_messages(count, random.Random(f"calibration-{seed}"))
-    chats = sample_chats(model, tokenizer, firsts, length=wanted.row, seed=seed)
+    chats = sample_chats(
+        model,
+        tokenizer,
+        firsts,
+        length=wanted.row,
+        seed=seed,
+        on_progress=lambda done: report(f"{done} of {count} chats"),
+    )
     return pack(chats, wanted.row, rows)

@@ -15,17 +15,26 @@ from deepseek_tui.cli.main import main
 from deepseek_tui.engine.generate import decode_tokens
 from deepseek_tui.engine.protocol import ChatMessage
 from deepseek_tui.engine.template import render
+from deepseek_tui.engine.tokenizer import load_tokenizer
 from deepseek_tui.evaluation.choices import load_questions, score
 from deepseek_tui.evaluation.decode import decode_rows
 from deepseek_tui.evaluation.lm_eval import evaluate_tasks
 from deepseek_tui.evaluation.perplexity import perplexity, read_rows, round_weights
+from deepseek_tui.evaluation.report import load_plain
 from deepseek_tui.evaluation.suite import CHATS, EvaluationError, load_chats, run_suite
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+WEIGHTS = Path(__file__).parents[2] / "weights"
 
 
-def test_replies_in_a_batch_are_those_of_one_by_one(built_in: tuple[Any, Any]) -> None:
-    model, tokenizer = built_in
+@pytest.fixture(scope="module")
+def plain() -> tuple[Any, Any]:
+    """The built-in model as evaluation computes it, and its tokenizer."""
+    return load_plain(WEIGHTS).model, load_tokenizer(WEIGHTS)
+
+
+def test_replies_in_a_batch_are_those_of_one_by_one(plain: tuple[Any, Any]) -> None:
+    model, tokenizer = plain
     asked = [
         "Hi!",
         "Name three colours, please.",
@@ -43,7 +52,7 @@ def test_replies_in_a_batch_are_those_of_one_by_one(built_in: tuple[Any, Any]) -
         assert reply == alone
 
 
-def test_replies_stop_at_the_context(built_in: tuple[Any, Any]) -> None:
+def test_replies_stop_at_the_context() -> None:
     model = load_model(FIXTURES / "llama-tiny").model
     length = model.context_length
     found = decode_rows(model, [[1] * (length - 2), [2] * length], max_tokens=9, ends=())
@@ -86,8 +95,8 @@ def test_a_bad_line_of_a_suite_is_named(tmp_path: Path) -> None:
         load_chats(file)
 
 
-def test_perplexity_is_that_of_the_logits(built_in: tuple[Any, Any], tmp_path: Path) -> None:
-    model, tokenizer = built_in
+def test_perplexity_is_that_of_the_logits(plain: tuple[Any, Any], tmp_path: Path) -> None:
+    model, tokenizer = plain
     file = tmp_path / "text.txt"
     file.write_text("The cat sits on the mat and looks out of the window.", encoding="utf-8")
     rows = read_rows(file, tokenizer)
@@ -109,22 +118,21 @@ def test_fewer_bits_are_further_away() -> None:
     assert 0 < off[0] < off[1] < off[2]
 
 
-def test_the_likeliest_choice_is_taken(built_in: tuple[Any, Any], tmp_path: Path) -> None:
+def test_the_likeliest_choice_is_taken(plain: tuple[Any, Any], tmp_path: Path) -> None:
     file = tmp_path / "questions.jsonl"
     file.write_text(
         '{"question": "The capital of France?", "choices": ["Paris.", "Potato soup of."], "answer": 0}\n'
         '{"question": "How many days has a week?", "choices": ["purple ox", "Seven."], "answer": "Seven."}\n',
         encoding="utf-8",
     )
-    assert all(item.by_sum for item in score(*built_in, load_questions(file)))
+    assert all(item.by_sum for item in score(*plain, load_questions(file)))
     file.write_text('{"question": "a", "choices": ["b"], "answer": 0}', encoding="utf-8")
     with pytest.raises(EvaluationError, match=r"questions\.jsonl:1"):
         load_questions(file)
 
 
 def test_the_command_compares_two_models(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    weights = Path(__file__).parents[2] / "weights"
-    words = ["evaluate", "--model", str(weights), "--against", str(weights), "--kinds", "system", "--json"]
+    words = ["evaluate", "--model", str(WEIGHTS), "--against", str(WEIGHTS), "--kinds", "system", "--json"]
     assert main(words) == 0
     data = json.loads(capsys.readouterr().out)
     assert [item["chats"]["chats"] for item in data["models"]] == [2, 2]
