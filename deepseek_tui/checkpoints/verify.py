@@ -160,8 +160,8 @@ class _Comparison:
         """That no place is claimed twice, and that every place is claimed."""
         owners: dict[Piece, str] = {}
         for name, claim in self.map.claims.items():
-            for piece in claim.pieces:
-                if piece in owners and not claim.shared:
+            for piece in () if claim.shared else claim.pieces:
+                if piece in owners:
                     self.report.used_twice.append(name)
                 owners.setdefault(piece, name)
         for target in self.target.names:

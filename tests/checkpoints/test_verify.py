@@ -210,6 +210,13 @@ def test_the_head_written_out_for_others_must_be_the_embedding(tmp_path: Path) -
         shutil.rmtree(tmp_path / "out")
 
 
+def test_a_head_written_out_for_others_may_be_converted_again(tmp_path: Path) -> None:
+    config = deepseek_config(tie_word_embeddings=True)
+    source = write_folder(tmp_path / "source", config, published(random_model(config)))
+    once = convert(source, tmp_path / "once").path
+    assert verify(once, convert(once, tmp_path / "twice", FOUR_BITS).path).ok
+
+
 def test_heads_of_queries_in_the_wrong_order_are_found_in_gguf(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(gguf_files.gguf_bytes(*gguf_files.llama_file({"attn_q.weight": gguf_files.Q8_0})))
