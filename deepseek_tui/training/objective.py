@@ -94,7 +94,9 @@ class Objective:
         head = weights[self.network.head]
         loads, balance = found.loads, found.balance
         if settings.ahead_only:
-            own = mx.stop_gradient(found.states)
+            own, head = mx.stop_gradient(found.states), mx.stop_gradient(head)
+            ahead = self.network.ahead_prefixes
+            weights = {n: a if n.startswith(ahead) else mx.stop_gradient(a) for n, a in weights.items()}
             loss, extra, loads, balance = self._ahead(weights, own, head, tokens, targets, segments, own)
             sums = mx.zeros((3,))
         else:
