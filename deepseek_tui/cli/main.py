@@ -19,6 +19,7 @@ COMMANDS = {
     "run": ("run", "one answer, without the screen: for scripts and pipes"),
     "models": ("models", "list, fetch, inspect, convert, check and remove models"),
     "history": ("history", "list, show and remove conversations"),
+    "train": ("train", "train a model by a config: from text to a model directory"),
     "doctor": ("doctor", "device, versions, paths, model check, and what is wrong"),
     "evaluate": ("evaluate", "chats that a program checks, perplexity, multiple choice; of one model or two"),
     "bench": ("bench", "measure speed and memory, beside mlx-lm and llama.cpp"),
