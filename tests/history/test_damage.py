@@ -82,7 +82,8 @@ def test_a_second_damaged_file_does_not_replace_the_first(path: Path) -> None:
 
 def test_a_damaged_page_costs_only_what_was_on_it(path: Path) -> None:
     count = filled(path)
-    overwrite(path, path.stat().st_size // PAGE // 2)
+    # A page of texts, not of an index.
+    overwrite(path, path.read_bytes().index(b"text 10-5 word") // PAGE)
     store = Store(path)
     assert store.recovered is not None
     assert count * 0.8 < store.salvaged < count
@@ -92,6 +93,26 @@ def test_a_damaged_page_costs_only_what_was_on_it(path: Path) -> None:
         assert conversation.head is not None
         store.path(conversation.id)
         store.add_message(conversation.id, "user", "going on")
+    store.close()
+
+
+def test_deletions_can_be_taken_back_after_a_rescue(path: Path) -> None:
+    filled(path, 3, 4)
+    store = Store(path)
+    first, second, _ = store.conversations()
+    store.delete_message(store.path(first.id)[1].id)
+    store.organise(second.id, pinned=True, folder="Work")
+    store.save_draft(second.id, "draft")
+    store.close()
+    overwrite(path, root_page(path, "messages_by_parent"))
+    store = Store(path)
+    assert store.recovered is not None
+    assert store.get(second.id).pinned
+    assert store.draft(second.id) == "draft"
+    assert len(store.path(first.id)) == 3
+    store.undo(store.undoable()[0].id)
+    assert len(store.path(first.id)) == 4
+    assert len(store.search("word")) == 12
     store.close()
 
 
