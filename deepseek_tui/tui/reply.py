@@ -16,12 +16,13 @@ from deepseek_tui.engine.protocol import (
     PrefillProgress,
     Ready,
     Role,
-    Sampling,
     Stats,
     Token,
 )
 from deepseek_tui.history.store import Message, State
 from deepseek_tui.text.sanitize import sanitize_line
+from deepseek_tui.tui.choices import Choices, given
+from deepseek_tui.tui.thinking import ThinkingClock, split
 from deepseek_tui.tui.updates import Noticed, Phase, ReplyEnded, ReplyText, Said
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Reply:
         self._generating = False
         self._stats: dict[str, Any] = {}
         self._settings: dict[str, Any] = dict(message.settings)
+        self._clock = ThinkingClock()
 
     def current(self) -> Message:
         """The message with the text as far as it has come."""
@@ -108,6 +110,7 @@ class Reply:
     async def _generate(self) -> None:
         controller = self._controller
         conversation = await controller.archive.call(lambda s: s.get(self.conversation))
+        choices = Choices.of(conversation.settings)
         upto = self.message.id if self._continued else self.message.parent
         path = await controller.archive.path_to(self.conversation, upto)
         controller.set_status(phase=Phase.READING, stats=None, prompt_done=0, prompt_total=0)
@@ -118,10 +121,11 @@ class Reply:
             return
         async for event in controller.client.generate(
             self.conversation,
-            chat_messages(conversation.system_prompt, path),
-            sampling=controller.sampling,
-            context_policy=controller.context_policy,
+            chat_messages(conversation.system_prompt, path, continued=self._continued),
+            sampling=choices.sampling.over(controller.sampling),
+            context_policy=choices.context_policy or controller.context_policy,
             continue_reply=self._continued,
+            template_options=choices.template_options,
         ):
             if isinstance(event, Finished):
                 await self._finish(event)
@@ -133,13 +137,14 @@ class Reply:
     def _take(self, event: LoadProgress | Ready | PrefillProgress | Token | Stats | Notice) -> None:
         controller = self._controller
         match event:
-            case Token(text=text):
+            case Token(text=text, count=count):
                 self.text += text
+                self._clock.saw(text, count)
                 if not self._stopped.is_set():
                     controller.set_status(phase=Phase.WRITING)
                 controller.say(ReplyText(self.conversation, self.message.id, text))
             case Stats():
-                self._stats = _figures(event)
+                self._stats = {**_figures(event), **self._clock.figures}
                 controller.set_status(stats=event, memory=event.memory, context_limit=event.context_limit)
             case PrefillProgress(done=done, total=total, cached=cached):
                 controller.set_status(prompt_done=done, prompt_total=total, cached=cached)
@@ -152,8 +157,8 @@ class Reply:
                 controller.set_status(phase=Phase.READING)
 
     async def _finish(self, event: Finished) -> None:
-        self._stats = {**_figures(event.stats), "reason": event.reason}
-        self._settings = {**self._settings, **_given(event.sampling)}
+        self._stats = {**_figures(event.stats), **self._clock.figures, "reason": event.reason}
+        self._settings = {**self._settings, **given(event.sampling)}
         await self.keep(_STATES[event.reason])
         stats = event.stats
         self._controller.set_status(
@@ -187,24 +192,27 @@ class Reply:
                 await self._controller.archive.call(lambda s: s.update_message(identity, text=text))  # noqa: B023  # awaited before the next turn
 
 
-def chat_messages(system_prompt: str, path: list[Message]) -> list[ChatMessage]:
+def chat_messages(system_prompt: str, path: list[Message], continued: bool = False) -> list[ChatMessage]:
     """What the model is given. Replies that never came are left out, and the turns around them joined,
-    because many templates insist that roles alternate."""
+    because many templates insist that roles alternate.
+
+    Models are trained without the thinking of earlier turns in sight, so it is left out, except in the last
+    reply where that is `continued`.
+    """
     messages: list[ChatMessage] = [ChatMessage("system", system_prompt)] if system_prompt else []
     for message in path:
-        if not message.text:
+        text = message.text
+        if message.role == "assistant" and not (continued and message is path[-1]):
+            text = split(text)[1]
+        if not text:
             continue
         role: Role = "assistant" if message.role == "assistant" else "user"
         if messages and messages[-1].role == role:
-            messages[-1] = ChatMessage(role, f"{messages[-1].content}\n\n{message.text}")
+            messages[-1] = ChatMessage(role, f"{messages[-1].content}\n\n{text}")
         else:
-            messages.append(ChatMessage(role, message.text))
+            messages.append(ChatMessage(role, text))
     return messages
 
 
 def _figures(stats: Stats) -> dict[str, Any]:
     return {k: v for k, v in dataclasses.asdict(stats).items() if k != "id"}
-
-
-def _given(sampling: Sampling) -> dict[str, Any]:
-    return {k: v for k, v in dataclasses.asdict(sampling).items() if v is not None}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from deepseek_tui.engine.protocol import Stats
-    from deepseek_tui.history.store import Conversation, Message
+    from deepseek_tui.history.store import Conversation, Message, Place
 
 
 class Phase(StrEnum):
@@ -68,11 +69,16 @@ class ConversationsChanged:
 
 @dataclass(frozen=True)
 class Opened:
-    """Another content for the log. None: a new, unsaved conversation. `live`: ids still being written."""
+    """Another content for the log. None: a new, unsaved conversation. `live`: ids still being written.
+
+    `places`: of messages that have siblings. `chosen`: the message to stay with; None for the latest.
+    """
 
     conversation: Conversation | None
     messages: tuple[Message, ...] = ()
     live: frozenset[str] = frozenset()
+    places: Mapping[str, Place] = field(default_factory=dict)
+    chosen: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,4 +142,6 @@ def note_of(message: Message) -> str:
         if message.stats.get("reason") == "context":
             return "■ stopped: the context is full"
         return "■ stopped at the length limit; F6 continues"
-    return "■ stopped" if message.state == "stopped" else ""
+    if message.state == "stopped":
+        return "■ stopped"
+    return "✎ edited" if message.stats.get("edited") else ""

@@ -37,6 +37,8 @@ STYLES = (
     "label-user",
     "label-assistant",
     "label-system",
+    "place",
+    "thought",
     "system",
     "notice",
     "error",
@@ -150,9 +152,9 @@ class ChatLog(ScrollView, can_focus=True):
             MessageBlock(MessageView(f"notice-{self._notices}", "error" if error else "notice", text))
         )
 
-    def begin_reply(self, message_id: str) -> MessageBlock:
+    def begin_reply(self, message_id: str, place: str = "") -> MessageBlock:
         """Appends an empty reply; its `append` and `finish` fill it."""
-        view = MessageView(message_id, "assistant", "")
+        view = MessageView(message_id, "assistant", "", place=place)
         return self._append(
             MessageBlock(view, streaming=True, changed=self._block_changed, schedule=self.set_timer)
         )
@@ -381,7 +383,13 @@ class ChatLog(ScrollView, can_focus=True):
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(y)) is not None:
             strip = self._selected(strip, *span)
-        return strip.adjust_cell_length(width, self.rich_style).apply_offsets(0, y)
+        strip = self._marked(strip.adjust_cell_length(width, self.rich_style), y)
+        return strip.apply_offsets(0, y)
+
+    def _marked(self, strip: Strip, y: int) -> Strip:
+        """The line `y` with what a log adds to it, in the same width."""
+        del y
+        return strip
 
     def _selected(self, strip: Strip, start: int, end: int) -> Strip:
         """The strip with the characters [start, end) as selected; end -1 is the end of the line."""
