@@ -15,7 +15,7 @@ import mlx.nn as nn
 from deepseek_tui.models.deepseek_v3 import Gate, ModelArgs, PredictionLayer
 from deepseek_tui.training.errors import TrainingError
 from deepseek_tui.training.kernels import gated_swiglu
-from deepseek_tui.training.network import Hidden, Weights, attend, below
+from deepseek_tui.training.network import Hidden, Weights, attend, below, lookup
 
 _LATENT_EPS = 1e-6
 
@@ -55,7 +55,7 @@ class DeepseekNetwork:
         return index >= args.num_hidden_layers or index % args.moe_layer_freq == 0
 
     def hidden(self, weights: Weights, tokens: Any, segments: Any = None) -> Hidden:
-        x = weights["model.embed_tokens.weight"][tokens]
+        x = lookup(weights["model.embed_tokens.weight"], tokens)
         found = _Routing()
         for index in range(self.args.num_hidden_layers):
             x = self._layer(weights, index, x, segments, found)
@@ -65,7 +65,7 @@ class DeepseekNetwork:
         index = self.args.num_hidden_layers + min(depth, self.prediction_layers) - 1
         prefix, eps = f"model.layers.{index}.", self.args.rms_norm_eps
         own = f"{prefix}embed_tokens.weight"
-        embedded = weights[own if own in weights else "model.embed_tokens.weight"][following]
+        embedded = lookup(weights[own if own in weights else "model.embed_tokens.weight"], following)
         joined = mx.concatenate(
             [
                 mx.fast.rms_norm(embedded, weights[f"{prefix}enorm.weight"], eps),

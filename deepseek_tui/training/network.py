@@ -121,7 +121,7 @@ class ModuleNetwork:
 
     def hidden(self, weights: Weights, tokens: Any, segments: Any = None) -> Hidden:
         trunk = self._model.model
-        x = weights["model.embed_tokens.weight"][tokens]
+        x = lookup(weights["model.embed_tokens.weight"], tokens)
         mask = "causal" if segments is None else document_mask(segments)
         for index, layer in enumerate(trunk.layers):
             own = below(weights, f"model.layers.{index}.")
@@ -149,6 +149,23 @@ def _attend(attention: Any, x: Any, mask: Any) -> Any:
     q, k = (attention._rope(heads.transpose(0, 2, 1, 3), 0) for heads in (q, k))
     out = mx.fast.scaled_dot_product_attention(q, k, v, scale=attention.scale, mask=mask)
     return attention.o_proj(out.transpose(0, 2, 1, 3).reshape(B, T, -1))
+
+
+def lookup(table: Any, tokens: Any) -> Any:
+    """table[vocabulary, width] at tokens. Its gradient is added up in float32: in 16 bits, what a frequent
+    token's last occurrences add would be lost in the sum of the first."""
+
+    def forward(table: Any, tokens: Any) -> Any:
+        return table[tokens]
+
+    def backward(primals: Any, cotangent: Any, _: Any) -> tuple[Any, Any]:
+        table, tokens = primals
+        total = mx.zeros(table.shape, mx.float32).at[tokens].add(cotangent.astype(mx.float32))
+        return total.astype(table.dtype), mx.zeros_like(tokens)
+
+    function: Any = mx.custom_function(forward)
+    function.vjp(backward)
+    return function(table, tokens)
 
 
 def below(weights: Weights, prefix: str) -> Weights:

@@ -11,7 +11,7 @@ import pytest
 from deepseek_tui.checkpoints.load import load_model
 from deepseek_tui.training.errors import TrainingError
 from deepseek_tui.training.kernels import gated_swiglu, plain_swiglu, use_kernels
-from deepseek_tui.training.network import make_network, parameters
+from deepseek_tui.training.network import lookup, make_network, parameters
 from tests.training import tiny
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -78,3 +78,11 @@ def test_kernels_are_left_alone_where_there_is_no_nvidia_gpu() -> None:
     np.testing.assert_array_equal(
         np.array(gated_swiglu(gate, up, share)), np.array(plain_swiglu(gate, up, share))
     )
+
+
+def test_gradients_of_frequent_tokens_are_not_lost_in_sixteen_bits() -> None:
+    table = mx.zeros((4, 2), mx.bfloat16)
+    ids = mx.ones((1, 3000), mx.int32)
+    grad = mx.grad(lambda t: lookup(t, ids).astype(mx.float32).sum())(table)
+    assert grad[1].tolist() == [3008.0, 3008.0]  # 3000 in bfloat16
+    assert not grad[0].any().item()
