@@ -20,11 +20,13 @@ from deepseek_tui.checkpoints.errors import CheckpointError
 from deepseek_tui.checkpoints.quantization import packed_layers, quantization_settings, unpack, unpack_fp8
 from deepseek_tui.models.base import ModelConfigError, on_cpu
 from deepseek_tui.models.registry import model_class
+from deepseek_tui.native import wrap
+from deepseek_tui.native.build import library
 
 Progress = Callable[[int, int], None]
 """Called as `on_progress(bytes_done, bytes_total)` while weights are read."""
 
-_BATCH = 8 << 20
+_BATCH = 4 << 20
 """Bytes made ready between two reports of progress."""
 
 _ALWAYS_FLOAT32 = ("e_score_correction_bias", ".expert_bias")
@@ -91,9 +93,11 @@ class _Builder:
         settings = quantization_settings(self.config)
         model = self._make_model(unpack_fp8(self.weights, self.config))
         layers = packed_layers(settings, self.weights, _quantizable(model))
-        if dtype is None:
+        as_it_likes = dtype is None and quantized is None and not lazy
+        native = as_it_likes and bool(layers) and on_cpu() and library() is not None
+        if dtype is None and not native:
             dtype = mx.float32 if on_cpu() else mx.bfloat16 if self.is_fp8 else None
-        keep = not on_cpu() if quantized is None else quantized
+        keep = native or not on_cpu() if quantized is None else quantized
         parameters = _count(self.weights, layers)
         if not keep:
             unpack(self.weights, layers, dtype or mx.float32)
@@ -107,6 +111,8 @@ class _Builder:
         size = sum(array.nbytes for array in arrays.values())
         if not lazy:
             _materialise(arrays, self.stored_bytes, on_progress)
+        if native:
+            model = wrap(model)
         path = self.path if self.path is not None else Path()
         return LoadedModel(model, self.config, path, size, self.precision, parameters)
 
@@ -216,7 +222,12 @@ def _materialise(arrays: dict[str, Any], stored: int, on_progress: Progress | No
 
 
 def _evaluate(batch: list[tuple[str, Any]]) -> None:
-    sums = {name: array.sum() for name, array in batch if mx.issubdtype(array.dtype, mx.floating)}
+    # In float32: half floats end at 65,504, which the sum of sound numbers may pass.
+    sums = {
+        name: array.astype(mx.float32).sum()
+        for name, array in batch
+        if mx.issubdtype(array.dtype, mx.floating)
+    }
     mx.eval([array for _, array in batch], list(sums.values()))
     for name, total in sums.items():
         if not math.isfinite(total.item()):

@@ -63,6 +63,30 @@ def make_rope(
     raise ModelConfigError(f"The rope_scaling type {kind!r} is not supported.", f"Known types: {_KINDS}.")
 
 
+def rotation(
+    dims: int, base: float, scaling: dict[str, Any] | None, max_positions: int
+) -> tuple[Any, float] | None:
+    """(angles [dims / 2] of one step, what the turned numbers are multiplied by): `make_rope` for code that
+    turns for itself. None for "dynamic", whose angles depend on the length seen so far."""
+    kind = rope_kind(scaling)
+    steps = mx.exp(mx.arange(0, -(dims // 2), -1, dtype=mx.float32) * (math.log(base) / (dims // 2)))
+    if kind == "default":
+        return steps, 1.0
+    if kind == "dynamic":
+        return None
+    assert scaling is not None
+    if kind == "linear":
+        return steps / _number(scaling, "factor"), 1.0
+    wavelengths = base ** (mx.arange(0, dims, 2, dtype=mx.float32) / dims)
+    if kind == "llama3":
+        return 1.0 / _llama3(wavelengths, scaling, max_positions), 1.0
+    if kind == "yarn":
+        factor = yarn_factor(scaling, max_positions)
+        freqs = _yarn(wavelengths, scaling, factor, dims, base, max_positions)
+        return 1.0 / freqs, _yarn_attention_factor(scaling, factor)
+    return None
+
+
 def yarn_factor(scaling: dict[str, Any], max_positions: int) -> float:
     """How many times longer than in pretraining the context is."""
     if scaling.get("factor") is None:
