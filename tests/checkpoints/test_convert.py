@@ -251,7 +251,9 @@ def test_gguf_files(tmp_path: Path, name: str) -> None:
     tokens = greedy(load_model(file).model, PROMPT, 12)
     assert greedy(load_model(out).model, PROMPT, 12) == tokens
     assert greedy_theirs(read_by_mlx_lm(out), 12) == tokens
-    assert verify(file, out).ok
+    report = verify(file, out)
+    assert report.ok
+    assert report.count("exact") == len(report.tensors)
     requantized = convert(file, tmp_path / "four", Options("float32", Recipe(4, 32))).path
     assert verify(file, requantized).ok
 
