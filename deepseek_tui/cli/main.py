@@ -18,7 +18,7 @@ COMMANDS = {
     "chat": ("chat", "the full-screen chat (also without a command)"),
     "run": ("run", "one answer, without the screen: for scripts and pipes"),
     "models": ("models", "list, fetch, inspect, convert, check and remove models"),
-    "history": ("history", "list, show and remove conversations"),
+    "history": ("history", "list, search, export, import and remove conversations"),
     "train": ("train", "train a model by a config: from text to a model directory"),
     "doctor": ("doctor", "device, versions, paths, model check, and what is wrong"),
     "evaluate": ("evaluate", "chats that a program checks, perplexity, multiple choice; of one model or two"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -47,7 +48,12 @@ class Snippets:
         places = self._places(text[:_READ], _WEIGHED)
         best, most = 0, 0
         for number, (start, _) in enumerate(places):
-            inside = {folded(text[a:b]) for a, b in places[number:] if b <= start + LENGTH - _BEFORE}
+            last = start + LENGTH - _BEFORE
+            inside = set()
+            for a, b in itertools.islice(places, number, None):
+                if b > last:
+                    break
+                inside.add(folded(text[a:b]))
             if len(inside) > most:
                 best, most = start, len(inside)
         start = max(0, best - _BEFORE)

@@ -151,6 +151,7 @@ class Store(Branches, Deletions, Search, Shelf, Transfer):
         state: State | None = None,
         stats: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
+        model: str | None = None,
     ) -> None:
         """Change a message in place, as a reply grows; None leaves a thing as it is."""
         changes: dict[str, Any] = {}
@@ -160,6 +161,8 @@ class Store(Branches, Deletions, Search, Shelf, Transfer):
             changes |= {"state": state, "owner": _owner(state)}
         if stats is not None:
             changes["stats"] = packed(stats)
+        if model is not None:
+            changes["model"] = storable(model)
         if settings is not None:
             changes["settings"] = packed(settings)
 

@@ -38,6 +38,22 @@ def test_a_branch_goes_with_all_that_follows_and_the_variant_beside_it_is_shown(
     assert shown(store, conversation) == ["q1", "a1 again", "q3"]
 
 
+def test_of_several_variants_the_one_before_is_shown_and_at_the_start_the_one_after(store: Store) -> None:
+    conversation = talk(store, "q", "first")
+    question = store.path(conversation)[0].id
+    for text in ("second", "third", "fourth"):
+        store.add_message(conversation, "assistant", text, parent=question)
+    ids = {m.text: m.id for m in store.messages(conversation)}
+    store.walk(ids["fourth"], -1)
+    store.delete_branch(ids["third"])
+    assert shown(store, conversation) == ["q", "second"]
+    store.walk(ids["second"], -1)
+    store.delete_message(ids["first"])
+    assert shown(store, conversation) == ["q", "second"]
+    store.delete_message(ids["fourth"])
+    assert shown(store, conversation) == ["q", "second"], "what is shown stays"
+
+
 def test_deletions_can_be_taken_back_after_a_restart_for_a_while(path: Path, clock: Clock) -> None:
     store = Store(path, clock)
     conversation = talk(store, "q1", "a1", "q2")
