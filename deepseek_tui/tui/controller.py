@@ -18,13 +18,17 @@ from deepseek_tui.errors import UserError
 from deepseek_tui.history.store import Conversation, Message
 from deepseek_tui.text.sanitize import sanitize_line
 from deepseek_tui.tui.archive import Archive
+from deepseek_tui.tui.model_shop import ModelShop
 from deepseek_tui.tui.reply import Reply
+from deepseek_tui.tui.switching import other_model, switch
 from deepseek_tui.tui.updates import (
     Added,
     ConversationsChanged,
     EngineStatus,
+    Noticed,
     Opened,
     Phase,
+    PullChanged,
     ReplyBegan,
     ReplyEnded,
     Said,
@@ -63,12 +67,13 @@ class Controller:
         self.system_prompt = system_prompt
         self.context_policy = context_policy
         self.remote = remote
+        self.shop = ModelShop(lambda pull: self.say(PullChanged(pull)))
         self.status = EngineStatus(
             phase=Phase.NO_MODEL if model is None else Phase.STARTING,
             model=sanitize_line(model_name or Path(model or "").name),
         )
         self.shown: str | None = None
-        self._adapter_path = adapter_path
+        self.adapter_path = adapter_path
         self._line: deque[Reply] = deque()
         self._running: Reply | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -90,7 +95,7 @@ class Controller:
     def start_engine(self) -> None:
         """Start the child and load the model, in the background."""
         if self.model is not None:
-            self._loading = asyncio.create_task(self._load())
+            self._loading = asyncio.create_task(self.load())
 
     async def close(self) -> None:
         """Keep what was written so far, end the engine, close the history. A second call does nothing."""
@@ -107,6 +112,7 @@ class Controller:
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
+        await self.shop.close()
         await self.client.close()
         await self.archive.close()
 
@@ -127,6 +133,8 @@ class Controller:
         live = {r.message.id: r for r in self.replies}
         current = tuple(live[m.id].current() if m.id in live else m for m in messages)
         self.say(Opened(found, current, frozenset(m.id for m in current if m.id in live)))
+        if line := other_model(self, found, messages):
+            self.say(Noticed(conversation, line))
         await self.conversations_changed()
 
     async def rename(self, conversation: str, title: str) -> None:
@@ -255,8 +263,17 @@ class Controller:
     async def model_ready(self) -> Failed | None:
         """Wait for the model, trying again where loading failed. The failure, or None when it is there."""
         if self._loading is None or (self._loading.done() and self._loading.result() is not None):
-            self._loading = asyncio.create_task(self._load())
-        return await asyncio.shield(self._loading)
+            self._loading = asyncio.create_task(self.load())
+        while True:
+            loading = self._loading
+            await asyncio.wait({loading})
+            if loading is self._loading:
+                return loading.result()
+            # Another model was chosen meanwhile.
+
+    def switch(self, model: Path | str, name: str) -> None:
+        """Answer with another model from now on. A reply that is being written comes to its end first."""
+        self._loading = asyncio.create_task(switch(self, self._loading, model, name))
 
     def check_engine(self) -> None:
         """Notice an engine that died while it had nothing to do."""
@@ -271,10 +288,12 @@ class Controller:
             self.say(Said(self.model_problem or "No model is installed.", "error"))
         return self.model is not None
 
-    async def _load(self) -> Failed | None:
+    async def load(self) -> Failed | None:
+        """Load `model` in the engine. The failure, which was told, or None."""
         assert self.model is not None
-        self.set_status(phase=Phase.STARTING, fraction=0.0)
-        async for event in self.client.load(str(self.model), self._adapter_path):
+        if not self.status.making or self.status.phase is not Phase.WRITING:
+            self.set_status(phase=Phase.STARTING, fraction=0.0)
+        async for event in self.client.load(str(self.model), self.adapter_path):
             if isinstance(event, LoadProgress):
                 self.progress(event)
             elif isinstance(event, Ready):

@@ -18,10 +18,14 @@ from deepseek_tui.tui.widgets.sidebar import ConversationList
 
 def groups(app_class: type[App[Any]]) -> list[tuple[str, list[Binding]]]:
     """Where a key works, and the bindings there."""
+    # Screens that are not needed for the first frame.
+    from deepseek_tui.tui.screens.models import ModelsScreen
+
     return [
         ("Anywhere", [*_own(ChatScreen), *_own(app_class)]),
         ("While writing", _own(Prompt)),
         ("In the list of conversations", _own(ConversationList)),
+        ("In the list of models", _own(ModelsScreen)),
     ]
 
 

@@ -146,7 +146,8 @@ class ModelShop:
 
     async def _follow(self, name: str, process: asyncio.subprocess.Process) -> str:
         """Tell what the process tells, to its end; what was wrong."""
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         async for line in process.stdout:
             self._tell(_step(self.pulls[name], line))
         errors = await process.stderr.read()

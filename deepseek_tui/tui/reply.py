@@ -22,6 +22,7 @@ from deepseek_tui.engine.protocol import (
 from deepseek_tui.history.store import Message, State
 from deepseek_tui.text.sanitize import sanitize_line
 from deepseek_tui.tui.choices import Choices, given
+from deepseek_tui.tui.switching import take_over
 from deepseek_tui.tui.thinking import ThinkingClock, split
 from deepseek_tui.tui.updates import Noticed, Phase, ReplyEnded, ReplyText, Said
 
@@ -90,9 +91,12 @@ class Reply:
     async def keep(self, state: State) -> None:
         """The final row."""
         self.message = dataclasses.replace(self.current(), state=state, stats=self._stats)
-        identity, text, stats, settings = self.message.id, self.text, self._stats, self._settings
+        identity, text, model = self.message.id, self.text, self.message.model
+        stats, settings = self._stats, self._settings
         await self._controller.archive.call(
-            lambda s: s.update_message(identity, text=text, state=state, stats=stats, settings=settings)
+            lambda s: s.update_message(
+                identity, text=text, state=state, stats=stats, settings=settings, model=model
+            )
         )
 
     async def _model_or_stop(self) -> Failed | None:
@@ -111,6 +115,10 @@ class Reply:
         controller = self._controller
         conversation = await controller.archive.call(lambda s: s.get(self.conversation))
         choices = Choices.of(conversation.settings)
+        if controller.model is not None and conversation.model != str(controller.model):
+            await take_over(controller, self.conversation)
+        # Another model than the one that was there when it got its place in line.
+        self.message = dataclasses.replace(self.message, model=controller.status.model)
         upto = self.message.id if self._continued else self.message.parent
         path = await controller.archive.path_to(self.conversation, upto)
         controller.set_status(phase=Phase.READING, stats=None, prompt_done=0, prompt_total=0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from deepseek_tui.engine.protocol import Stats
     from deepseek_tui.history.store import Conversation, Message, Place
+    from deepseek_tui.tui.model_shop import Pull
 
 
 class Phase(StrEnum):
@@ -121,6 +122,13 @@ class Said:
     severity: Literal["information", "warning", "error"] = "information"
 
 
+@dataclass(frozen=True)
+class PullChanged:
+    """The download of a model has moved on, or ended."""
+
+    pull: Pull
+
+
 Update = (
     StatusChanged
     | ConversationsChanged
@@ -131,6 +139,7 @@ Update = (
     | ReplyEnded
     | Noticed
     | Said
+    | PullChanged
 )
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 
 from deepseek_tui.errors import UserError
-from deepseek_tui.text.sanitize import sanitize_line
 from deepseek_tui.tui.controller import Controller
 from deepseek_tui.tui.copying import copy
+from deepseek_tui.tui.screens.message_screen import MessageScreen
+from deepseek_tui.tui.thinking import split, thought_label
 from deepseek_tui.tui.updates import (
     Added,
     ConversationsChanged,
@@ -22,6 +21,7 @@ from deepseek_tui.tui.updates import (
     Noticed,
     Opened,
     Phase,
+    PullChanged,
     ReplyBegan,
     ReplyEnded,
     ReplyText,
@@ -31,22 +31,25 @@ from deepseek_tui.tui.updates import (
     note_of,
 )
 from deepseek_tui.tui.widgets import sidebar as side
+from deepseek_tui.tui.widgets.hint_bar import HintBar
 from deepseek_tui.tui.widgets.prompt import Prompt
 from deepseek_tui.tui.widgets.sidebar import Sidebar
 from deepseek_tui.tui.widgets.status_bar import StatusBar
 from deepseek_tui.tui.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
-    from deepseek_tui.history.store import Message
-    from deepseek_tui.tui.widgets.chat_log import ChatLog
+    from deepseek_tui.history.store import Message, Place
+    from deepseek_tui.tui.model_shop import Pull
+    from deepseek_tui.tui.screens.models import Wanted
     from deepseek_tui.tui.widgets.message import MessageBlock, MessageView
+    from deepseek_tui.tui.widgets.message_log import MessageLog
 
 NARROW = 100
 # Characters of a message of the user that are laid out.
 SHOWN = 20_000
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(MessageScreen):
     """| Key | What it does |
     | :- | :- |
     | ctrl+n | New chat. |
@@ -55,7 +58,11 @@ class ChatScreen(Screen[None]):
     | f6 | Continue a reply that was stopped. |
     | ctrl+y | Copy the last reply. |
     | ctrl+end | Jump to the latest message. |
+    | ctrl+up, ctrl+down | Choose a message to act on. |
+    | f3 | Settings of the conversation. |
+    | ctrl+z | Take a deletion back, outside of the prompt. |
     | ctrl+b | Show or hide the conversations. |
+    | ctrl+o | Models. |
     | f2 | Rename the conversation. |
     | f1 | Keys. |
     """
@@ -71,7 +78,12 @@ class ChatScreen(Screen[None]):
         Binding("f6", "continue", "Continue a stopped reply", id="chat.continue", priority=True),
         Binding("ctrl+y", "copy_reply", "Copy the last reply", id="chat.copy", priority=True),
         Binding("ctrl+end", "latest", "Jump to the latest message", id="chat.latest", priority=True),
+        Binding("ctrl+up,alt+up", "message(-1)", "Choose a message, upwards", id="chat.up", priority=True),
+        Binding("ctrl+down,alt+down", "message(1)", "The next one down", id="chat.down", priority=True),
+        Binding("f3", "settings", "Settings of the conversation", id="chat.settings", priority=True),
+        Binding("ctrl+z", "undo_deletion", "Take a deletion back", id="chat.undo"),
         Binding("ctrl+b", "toggle_sidebar", "Show or hide conversations", id="chat.sidebar", priority=True),
+        Binding("ctrl+o", "models", "Models: use, download, switch", id="chat.models", priority=True),
         Binding("f2", "rename", "Rename the conversation", id="chat.rename", priority=True),
         Binding("f1", "help", "Keys", id="chat.help", priority=True),
     ]
@@ -81,7 +93,7 @@ class ChatScreen(Screen[None]):
         self.controller = controller
         self._docked = sidebar
         self._blocks: dict[str, MessageBlock] = {}
-        self._log: ChatLog | None = None
+        self._log: MessageLog | None = None
         self._status = controller.status
 
     def compose(self) -> ComposeResult:
@@ -93,6 +105,7 @@ class ChatScreen(Screen[None]):
             with Vertical(id="main"):
                 yield Welcome(id="welcome")
                 yield Prompt(id="prompt")
+        yield HintBar(id="hints")
         yield StatusBar(id="status")
 
     def on_mount(self) -> None:
@@ -105,12 +118,12 @@ class ChatScreen(Screen[None]):
     async def _begin(self) -> None:
         """After the first frame: the engine, which takes longest, then the log and the history."""
         self.controller.start_engine()
-        from deepseek_tui.tui.widgets.chat_log import ChatLog
+        from deepseek_tui.tui.widgets.message_log import MessageLog
 
-        self._log = ChatLog()
+        self._log = MessageLog()
         await self.query_one("#main").mount(self._log, before="#prompt")
         self._follow()
-        self._in_order(self._open_history())
+        self.in_order(self._open_history())
         self.set_interval(2, self.controller.check_engine)
 
     async def _open_history(self) -> None:
@@ -137,7 +150,7 @@ class ChatScreen(Screen[None]):
             case ReplyEnded(message=message):
                 block = self._blocks.pop(message.id, None)
                 if block is not None:
-                    await block.finish(message.text, note_of(message))
+                    await block.finish(message.text, note_of(message), _thought_of(message))
             case Added(message=message):
                 if message.conversation == self.controller.shown:
                     self.remove_class("-empty")
@@ -152,19 +165,25 @@ class ChatScreen(Screen[None]):
                 self.query_one(Sidebar).show(conversations, shown, active)
             case Said(text=text, severity=severity):
                 self.notify(text, severity=severity, markup=False)
+            case PullChanged(pull=pull):
+                self._pull_changed(pull)
 
     async def _show_conversation(self, opened: Opened) -> None:
         self._blocks.clear()
         self.set_class(not opened.messages, "-empty")
+        log, places = self.log_widget, opened.places
+        row = log.row_of(log.chosen) if opened.chosen else None
         whole = [m for m in opened.messages if m.id not in opened.live]
-        await self.log_widget.show([_view(m) for m in whole])
+        await log.show([_view(m, places.get(m.id)) for m in whole])
         for message in opened.messages:
             if message.id in opened.live:
-                self._begin_reply(message)
+                self._begin_reply(message, places.get(message.id))
+        if opened.chosen:
+            log.choose(opened.chosen, row)
 
-    def _begin_reply(self, message: Message) -> None:
+    def _begin_reply(self, message: Message, place: Place | None = None) -> None:
         self.remove_class("-empty")
-        block = self.log_widget.begin_reply(message.id)
+        block = self.log_widget.begin_reply(message.id, _shown(place))
         if message.text:
             block.append(message.text)
         self._blocks[message.id] = block
@@ -190,7 +209,7 @@ class ChatScreen(Screen[None]):
             sent = await self.controller.send(text)
         except UserError as error:
             sent = False
-            self._apologize(error)
+            self.apologize(error)
         if sent:
             prompt.set_earlier(await self.controller.prompts())
         elif not prompt.text:
@@ -211,41 +230,35 @@ class ChatScreen(Screen[None]):
     def _open(self, event: side.Open) -> None:
         self._close_overlay()
         self.query_one(Prompt).focus()
-        self._in_order(self.controller.show(event.conversation))
+        self.in_order(self.controller.show(event.conversation))
 
     @on(side.Rename)
     def _rename(self, event: side.Rename) -> None:
-        self._in_order(self.controller.rename(event.conversation, event.title))
+        self.in_order(self.controller.rename(event.conversation, event.title))
 
     @on(side.Delete)
     def _delete(self, event: side.Delete) -> None:
         sidebar = self.query_one(Sidebar)
         sidebar.deleted(sidebar.find(event.conversation))
-        self._in_order(self.controller.delete(event.conversation))
+        self.in_order(self.controller.delete(event.conversation))
 
     @on(side.Undelete)
     def _undelete(self, event: side.Undelete) -> None:
-        self._in_order(self.controller.undelete(event.conversation))
+        self.in_order(self.controller.undelete(event.conversation))
 
     # --- actions ---------------------------------------------------------------------------------
 
     def action_new(self) -> None:
         self._close_overlay()
         self.query_one(Prompt).focus()
-        self._in_order(self.controller.new())
-
-    def action_regenerate(self) -> None:
-        self._in_order(self.controller.regenerate())
-
-    def action_continue(self) -> None:
-        self._in_order(self.controller.continue_reply())
+        self.in_order(self.controller.new())
 
     async def action_stop(self) -> None:
         if self._close_overlay() or not await self.controller.stop():
             self.query_one(Prompt).focus()
 
     def action_copy_reply(self) -> None:
-        self._in_order(self._copy_reply())
+        self.in_order(self._copy_reply())
 
     async def _copy_reply(self) -> None:
         text = await self.controller.last_reply()
@@ -273,6 +286,34 @@ class ChatScreen(Screen[None]):
             self.action_toggle_sidebar()
         self.call_after_refresh(sidebar.rename, target)
 
+    def action_models(self) -> None:
+        from deepseek_tui.tui.screens.models import ModelsScreen
+
+        controller, status = self.controller, self.controller.status
+        picker = ModelsScreen(
+            controller.shop,
+            in_use=str(controller.model or ""),
+            memory=0 if status.loading else status.memory,
+            on_cpu=status.device.startswith("CPU"),
+            remote=controller.remote,
+        )
+        self.app.push_screen(picker, self._use_model)
+
+    def _use_model(self, wanted: Wanted | None) -> None:
+        self.query_one(Prompt).focus()
+        if wanted is not None and wanted.path != str(self.controller.model):
+            self.controller.switch(wanted.path, wanted.name)
+
+    def _pull_changed(self, pull: Pull) -> None:
+        from deepseek_tui.tui.screens.models import ModelsScreen
+
+        if isinstance(self.app.screen, ModelsScreen):
+            self.app.screen.pull_changed(pull)
+        elif pull.ended == "installed":
+            self.notify(f"{pull.installed} is installed. Ctrl+O, Enter uses it.", markup=False)
+        elif pull.ended == "failed":
+            self.notify(pull.problem, severity="error", timeout=10, markup=False)
+
     def action_help(self) -> None:
         from deepseek_tui.tui.screens.help import HelpScreen
 
@@ -281,23 +322,9 @@ class ChatScreen(Screen[None]):
     # --- inside ----------------------------------------------------------------------------------
 
     @property
-    def log_widget(self) -> ChatLog:
+    def log_widget(self) -> MessageLog:
         assert self._log is not None, "mounted before anything is shown in it"
         return self._log
-
-    def _in_order(self, action: Coroutine[Any, Any, None]) -> None:
-        """Run what the controller does without holding up the keys that follow."""
-        self.run_worker(self._told(action))
-
-    async def _told(self, action: Coroutine[Any, Any, None]) -> None:
-        try:
-            await action
-        except UserError as error:
-            self._apologize(error)
-
-    def _apologize(self, error: UserError) -> None:
-        if not self.controller.closed:
-            self.notify(sanitize_line(str(error)), severity="error", timeout=10, markup=False)
 
     def _close_overlay(self) -> bool:
         sidebar = self.query_one(Sidebar)
@@ -306,14 +333,24 @@ class ChatScreen(Screen[None]):
         return open_now
 
 
-def _view(message: Message) -> MessageView:
+def _view(message: Message, place: Place | None = None) -> MessageView:
     from deepseek_tui.tui.widgets.message import MessageView
 
     text = message.text
     if message.role == "user" and len(text) > SHOWN:
         # All of it is in the history and goes to the model; nobody reads a megabyte in a chat log.
         text = f"{text[:SHOWN]}\n\n… and {len(text) - SHOWN:,} more characters"
-    return MessageView(message.id, message.role, text, note_of(message))
+    return MessageView(message.id, message.role, text, note_of(message), _shown(place), _thought_of(message))
+
+
+def _shown(place: Place | None) -> str:
+    return f"{place.index + 1}/{place.count}" if place else ""
+
+
+def _thought_of(message: Message) -> str:
+    """What stands for the thinking of a reply, if there is any."""
+    thought = split(message.text)[0] if message.role == "assistant" else ""
+    return thought_label(thought, message.stats) if thought else ""
 
 
 def _activity(status: EngineStatus) -> str:
