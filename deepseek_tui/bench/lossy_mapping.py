@@ -252,7 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=300, help="training steps (300, about a minute)")
+    parser.add_argument("--steps", type=int, default=250, help="training steps (250, about a minute)")
     parser.add_argument("--seed", type=int, default=1, help="of the first weights and of the text (1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
