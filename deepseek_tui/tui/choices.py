@@ -58,7 +58,8 @@ def given(sampling: Sampling) -> dict[str, Any]:
 
 def source_of(name: str, settings: Sampling, model: Sampling) -> tuple[Any, str]:
     """The value that the sampling setting `name` has where a conversation sets none, and who says so."""
-    for sampling, source in ((settings, "your settings"), (model, "the model"), (PRODUCT_SAMPLING, "built in")):
+    sources = (settings, "your settings"), (model, "the model"), (PRODUCT_SAMPLING, "built in")
+    for sampling, source in sources:
         if (value := getattr(sampling, name)) is not None:
             return value, source
     return None, ""

@@ -15,9 +15,11 @@ from pathlib import Path
 from deepseek_tui.engine.client import EngineClient
 from deepseek_tui.engine.protocol import ContextPolicy, Failed, LoadProgress, Ready, Sampling
 from deepseek_tui.errors import UserError
-from deepseek_tui.history.store import Conversation, Message
+from deepseek_tui.history.store import Conversation
 from deepseek_tui.text.sanitize import sanitize_line
 from deepseek_tui.tui.archive import Archive
+from deepseek_tui.tui.branches import Branches
+from deepseek_tui.tui.choices import Choices
 from deepseek_tui.tui.model_shop import ModelShop
 from deepseek_tui.tui.reply import Reply
 from deepseek_tui.tui.switching import other_model, switch
@@ -41,7 +43,8 @@ class Controller:
     """One chat application's state: the conversation shown, the line of replies, the engine.
 
     `model`: what to load, None where nothing is installed; `model_problem` then says what to do. `model_name`
-    is shown until the engine says a better one. `remote`: the engine may run on another machine.
+    is shown until the engine says a better one. `remote`: the engine may run on another machine. `choices`
+    are what a new conversation begins with.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Controller:
         sampling: Sampling | None = None,
         system_prompt: str = "",
         context_policy: ContextPolicy = "roll",
+        choices: Choices | None = None,
         remote: bool = False,
     ) -> None:
         self.updates: asyncio.Queue[Update] = asyncio.Queue()
@@ -67,12 +71,16 @@ class Controller:
         self.system_prompt = system_prompt
         self.context_policy = context_policy
         self.remote = remote
+        self.branches = Branches(self)
         self.shop = ModelShop(lambda pull: self.say(PullChanged(pull)))
         self.status = EngineStatus(
             phase=Phase.NO_MODEL if model is None else Phase.STARTING,
             model=sanitize_line(model_name or Path(model or "").name),
         )
         self.shown: str | None = None
+        self._first_choices = choices or Choices()
+        # System prompt and settings of the conversation that begins with the next message.
+        self._next = system_prompt, self._first_choices
         self.adapter_path = adapter_path
         self._line: deque[Reply] = deque()
         self._running: Reply | None = None
@@ -80,7 +88,7 @@ class Controller:
         self._loading: asyncio.Task[Failed | None] | None = None
         self.closed = False
         # Two messages sent in one breath must not both take the same turn as their parent.
-        self._order = asyncio.Lock()
+        self.order = asyncio.Lock()
 
     # --- starting and ending ---------------------------------------------------------------------
 
@@ -121,21 +129,44 @@ class Controller:
     async def new(self) -> None:
         """An empty screen; the conversation begins with its first message."""
         self.shown = None
+        self._next = self.system_prompt, self._first_choices
         self.say(Opened(None))
         await self.conversations_changed()
 
-    async def show(self, conversation: str) -> None:
-        """Show a conversation along the branch that its head is on."""
+    async def show(self, conversation: str, chosen: str | None = None) -> None:
+        """Show a conversation along the branch that its head is on, at its end or at the message `chosen`."""
         self.shown = conversation
-        found, messages = await self.archive.call(lambda s: (s.get(conversation), s.path(conversation)))
+        found, messages, places = await self.archive.call(
+            lambda s: (s.get(conversation), s.path(conversation), s.places(conversation))
+        )
         if self.shown != conversation:
             return  # another one was asked for meanwhile
         live = {r.message.id: r for r in self.replies}
         current = tuple(live[m.id].current() if m.id in live else m for m in messages)
-        self.say(Opened(found, current, frozenset(m.id for m in current if m.id in live)))
+        writing = frozenset(m.id for m in current if m.id in live)
+        self.say(Opened(found, current, writing, places, chosen))
         if line := other_model(self, found, messages):
             self.say(Noticed(conversation, line))
         await self.conversations_changed()
+
+    async def choices(self) -> tuple[str, Choices]:
+        """System prompt and settings of the conversation shown, or of the one that comes next."""
+        shown = self.shown
+        if shown is None:
+            return self._next
+        found = await self.archive.call(lambda s: s.get(shown))
+        return found.system_prompt, Choices.of(found.settings)
+
+    async def choose(self, system_prompt: str, choices: Choices) -> None:
+        """Set them; the next reply uses them."""
+        shown = self.shown
+        if shown is None:
+            self._next = system_prompt, choices
+        else:
+            stored = choices.stored()
+            await self.archive.call(
+                lambda s: s.configure(shown, system_prompt=system_prompt, settings=stored)
+            )
 
     async def rename(self, conversation: str, title: str) -> None:
         await self.archive.call(lambda s: s.rename(conversation, title))
@@ -165,39 +196,16 @@ class Controller:
 
     async def send(self, text: str) -> bool:
         """Store a message of the user and put its reply in line. False: it was not sent, and why was said."""
-        if not self._has_model():
+        if not self.has_model():
             return False
-        async with self._order:
+        async with self.order:
             conversation = self.shown
             if conversation is None:
                 conversation = (await self._create()).id
             user = await self.archive.call(lambda s: s.add_message(conversation, "user", text))
             self.say(Added(user))
-            await self._answer(conversation, user.id)
+            await self.answer(conversation, user.id)
         return True
-
-    async def regenerate(self) -> None:
-        """Another reply to the last message of the user, beside the old one, which is kept."""
-        async with self._order:
-            path = await self._idle_path("Stop the reply first, then regenerate it.")
-            if not path or not self._has_model():
-                return
-            parent = path[-1].parent if path[-1].role == "assistant" else path[-1].id
-            await self._answer(path[-1].conversation, parent, show=True)
-
-    async def continue_reply(self) -> None:
-        """Let the model carry on with a reply that was stopped or cut off."""
-        async with self._order:
-            path = await self._idle_path("The reply is still being written.")
-            if not path or not self._has_model():
-                return
-            last = path[-1]
-            if last.role != "assistant" or last.state == "complete":
-                self.say(Said("There is no unfinished reply to continue."))
-                return
-            await self.archive.call(lambda s: s.update_message(last.id, state="streaming"))
-            self._queue(Reply(self, replace(last, state="streaming"), continued=bool(last.text)))
-            await self.show(last.conversation)
 
     async def stop(self, reply: Reply | None = None) -> bool:
         """Stop a reply: the one given, else the shown conversation's, else the one being made."""
@@ -283,7 +291,7 @@ class Controller:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _has_model(self) -> bool:
+    def has_model(self) -> bool:
         if self.model is None:
             self.say(Said(self.model_problem or "No model is installed.", "error"))
         return self.model is not None
@@ -307,12 +315,14 @@ class Controller:
         return None
 
     async def _create(self) -> Conversation:
-        model, system = str(self.model or ""), self.system_prompt
-        created = await self.archive.call(lambda s: s.create_conversation(model=model, system_prompt=system))
+        model, (system, choices) = str(self.model or ""), self._next
+        created = await self.archive.call(
+            lambda s: s.create_conversation(model, system_prompt=system, settings=choices.stored())
+        )
         self.shown = created.id
         return created
 
-    async def _answer(self, conversation: str, parent: str | None, show: bool = False) -> None:
+    async def answer(self, conversation: str, parent: str | None, show: bool = False) -> None:
         """A row for the reply to `parent`, which takes its place in line."""
         model = self.status.model
         message = await self.archive.call(
@@ -320,24 +330,14 @@ class Controller:
                 conversation, "assistant", "", parent=parent, state="streaming", model=model
             )
         )
-        self._queue(Reply(self, message))
+        self.queue(Reply(self, message))
         if show:
             await self.show(conversation)
         else:
             self.say(ReplyBegan(message))
             await self.conversations_changed()
 
-    async def _idle_path(self, otherwise: str) -> list[Message]:
-        """The messages shown, or nothing while a reply to one of them is under way."""
-        conversation = self.shown
-        if conversation is None:
-            return []
-        if any(r.conversation == conversation for r in self.replies):
-            self.say(Said(otherwise))
-            return []
-        return await self.archive.call(lambda s: s.path(conversation))
-
-    def _queue(self, reply: Reply) -> None:
+    def queue(self, reply: Reply) -> None:
         self._line.append(reply)
         self.set_status(waiting=len(self._line))
         if self._runner is None or self._runner.done():

@@ -8,9 +8,9 @@ from typing import Any
 
 from textual.app import App
 from textual.binding import Binding
-from textual.keys import format_key
 
 from deepseek_tui.text.sanitize import sanitize_line
+from deepseek_tui.tui.key_names import key_names
 from deepseek_tui.tui.screens.chat import ChatScreen
 from deepseek_tui.tui.widgets.prompt import Prompt
 from deepseek_tui.tui.widgets.sidebar import ConversationList
@@ -18,12 +18,14 @@ from deepseek_tui.tui.widgets.sidebar import ConversationList
 
 def groups(app_class: type[App[Any]]) -> list[tuple[str, list[Binding]]]:
     """Where a key works, and the bindings there."""
-    # Screens that are not needed for the first frame.
+    # What is not needed for the first frame.
     from deepseek_tui.tui.screens.models import ModelsScreen
+    from deepseek_tui.tui.widgets.message_log import MessageLog
 
     return [
         ("Anywhere", [*_own(ChatScreen), *_own(app_class)]),
         ("While writing", _own(Prompt)),
+        ("On a message", _own(MessageLog)),
         ("In the list of conversations", _own(ConversationList)),
         ("In the list of models", _own(ModelsScreen)),
     ]
@@ -33,7 +35,7 @@ def key_groups(app: App[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Titles with rows of (keys, what they do), as they are bound now."""
     keymap = app._keymap
     return [
-        (title, [(_keys(keymap.get(b.id or "", b.key)), b.description) for b in bindings])
+        (title, [(key_names(keymap.get(b.id or "", b.key)), b.description) for b in bindings])
         for title, bindings in groups(type(app))
     ]
 
@@ -59,23 +61,3 @@ def problems_with(keymap: Mapping[str, str], app_class: type[App[Any]]) -> Itera
 
 def _own(cls: type) -> list[Binding]:
     return [b for b in vars(cls).get("BINDINGS", ()) if isinstance(b, Binding) and b.description]
-
-
-def _keys(keys: str) -> str:
-    return ", ".join(_name(k.strip()) for k in keys.split(","))
-
-
-def _name(key: str) -> str:
-    *modifiers, last = key.split("+")
-    words = {
-        "escape": "Esc",
-        "pageup": "PageUp",
-        "pagedown": "PageDown",
-        "enter": "Enter",
-        "delete": "Delete",
-    }
-    if len(last) == 1:
-        last = last.upper() if modifiers else last
-    else:
-        last = words.get(last) or format_key(last).capitalize()
-    return "+".join([*(m.capitalize() for m in modifiers), last])

@@ -191,13 +191,17 @@ class Reply:
         if controller.shown != self.conversation:
             controller.say(Said(sentence, "error"))
 
+    async def save(self) -> None:
+        """Put what came so far into the history."""
+        if self.text != self._saved:
+            self._saved = text = self.text
+            identity = self.message.id
+            await self._controller.archive.call(lambda s: s.update_message(identity, text=text))
+
     async def _journal(self) -> None:
         while True:
             await asyncio.sleep(JOURNAL_INTERVAL)
-            if self.text != self._saved:
-                self._saved = text = self.text
-                identity = self.message.id
-                await self._controller.archive.call(lambda s: s.update_message(identity, text=text))  # noqa: B023  # awaited before the next turn
+            await self.save()
 
 
 def chat_messages(system_prompt: str, path: list[Message], continued: bool = False) -> list[ChatMessage]:

@@ -132,7 +132,8 @@ class MessageBlock:
         if not thought.strip():
             return []
         open_now = self.streaming and self._thinking.state == "open"
-        label = f"thinking… {words(thought)}" if open_now else self._thought_label or thought_label(thought, {})
+        label = f"thinking… {words(thought)}" if open_now else self._thought_label
+        label = label or thought_label(thought, {})
         mark = "▸" if self.folded else "▾"
         lines = [Line((Span(f"{INDENT}{mark} {label}", "thought"),), skip=len(INDENT) + 2)]
         if not self.folded:
@@ -218,8 +219,9 @@ class MessageBlock:
         old = self.lines
         self._head = [*self._label(), *self._thought(self._thinking.thought, self._width)]
         self.lines = [*self._head, *self._indented(self._stream.lines), BLANK]
-        both = zip(old, self.lines, strict=False)
-        at = next((i for i, (before, after) in enumerate(both) if before != after), min(len(old), len(self.lines)))
+        pairs = enumerate(zip(old, self.lines, strict=False))
+        shorter = min(len(old), len(self.lines))
+        at = next((i for i, (before, after) in pairs if before != after), shorter)
         self.changed_line, self.changed_cell = at, 0
         self.changed_rows = max(len(old), len(self.lines)) - at
 
