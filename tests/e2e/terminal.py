@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pyte
@@ -34,10 +35,12 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self._lock = threading.Lock()
         self.raw = bytearray()
-        self.child = pexpect.spawn(
+        variables: Any = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env}
+        # Its stub takes every child for one that speaks text; without an encoding it speaks bytes.
+        self.child: Any = pexpect.spawn(
             argv[0],
             argv[1:],
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env},  # type: ignore[arg-type]  # the stub knows only os.environ's own type
+            env=variables,
             dimensions=(rows, columns),
             timeout=None,
         )
@@ -82,7 +85,8 @@ class Terminal:
     def wait_exit(self, timeout: float = 30) -> int | None:
         """Waits for the end of the command and returns its exit code."""
         self.wait_until(lambda: not self.child.isalive(), timeout)
-        return self.child.exitstatus
+        code: int | None = self.child.exitstatus
+        return code
 
     def close(self) -> None:
         self.child.close(force=True)
