@@ -24,15 +24,19 @@ $(BIN)/python:
 	  || { echo "deepseek-tui needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make chat PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.chat: pyproject.toml | $(BIN)/python
+NATIVE := $(wildcard deepseek_tui/native/*.[ch])
+
+$(VENV)/.chat: pyproject.toml $(NATIVE) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@if [ "$(HAS_CUDA)" != 0 ]; then \
 	  $(BIN)/python -m pip uninstall --quiet --yes mlx-cpu; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cuda]'; fi
+	@$(BIN)/python -m deepseek_tui.native.build
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(BIN)/python
+$(VENV)/.test: pyproject.toml $(NATIVE) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m deepseek_tui.native.build
 	@touch $@ $(VENV)/.chat
 
 pictures: $(VENV)/.test

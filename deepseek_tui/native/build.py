@@ -29,6 +29,7 @@ _FLAGS = (
     "-fno-math-errno", "-Wno-psabi",
 )  # fmt: skip
 _SECONDS = 60
+_BESIDE = Path(__file__).parent / "built"
 
 
 @functools.cache
@@ -46,14 +47,21 @@ def library() -> Any | None:
         return None
 
 
-def compiled(flags: tuple[str, ...] = ("-march=native",)) -> Path | None:
-    """The library's file, made if it is not there; None where it cannot be."""
+def compiled(flags: tuple[str, ...] = ("-march=native",), folder: Path | None = None) -> Path | None:
+    """The library's file, made if it is not there; None where it cannot be.
+
+    It is looked for beside the sources, where the set-up of a checkout puts it, and else kept in the cache;
+    `folder` is another place to make it in.
+    """
     compiler = _compiler()
     if compiler is None:
         return None
     sources = _sources()
     try:
-        target = paths.cache_dir() / "native" / f"{_key(compiler, sources, flags)}.so"
+        name = f"{_key(compiler, sources, flags)}.so"
+        if folder is None and (_BESIDE / name).exists():
+            return _BESIDE / name
+        target = (folder or paths.cache_dir() / "native") / name
         if not target.exists():
             paths.ensure(target.parent)
             _compile(compiler, [path for path in sources if path.suffix == ".c"], flags, target)
@@ -100,9 +108,8 @@ def _compile(compiler: str, sources: list[Path], flags: tuple[str, ...], target:
 
 
 def main() -> int:
-    """Compiles, and says in a line what came of it."""
-    path = compiled()
-    if path is None:
+    """Compiles beside the sources, and says in a line when nothing came of it."""
+    if compiled(folder=_BESIDE) is None:
         print("No compiled kernels (a C compiler is needed): models run without them.", file=sys.stderr)
     return 0
 
