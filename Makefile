@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-HAS_CUDA := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -c GPU || echo 0)
+GPUS   := $(shell nvidia-smi -L 2>/dev/null | grep -c GPU)
 
 .PHONY: chat test format pictures clean
 chat: $(VENV)/.chat
@@ -28,7 +28,7 @@ NATIVE := $(wildcard deepseek_tui/native/*.[ch])
 
 $(VENV)/.chat: pyproject.toml $(NATIVE) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
-	@if [ "$(HAS_CUDA)" != 0 ]; then \
+	@if [ "$(GPUS)" != 0 ]; then \
 	  $(BIN)/python -m pip uninstall --quiet --yes mlx-cpu; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cuda]'; fi
 	@$(BIN)/python -m deepseek_tui.native.build
