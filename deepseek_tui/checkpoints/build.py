@@ -78,7 +78,7 @@ class _Builder:
     def __init__(self, config: dict[str, Any], weights: dict[str, Any], path: Path | None) -> None:
         self.config, self.path = config, path
         self.stored_bytes = sum(array.nbytes for array in weights.values())
-        self.precision = _precision(config, weights)
+        self.precision = precision_of(config, weights)
         self.is_fp8 = any(name.endswith(".weight_scale_inv") for name in weights)
         self.weights = weights
 
@@ -110,7 +110,7 @@ class _Builder:
         model.eval()
         size = sum(array.nbytes for array in arrays.values())
         if not lazy:
-            _materialise(arrays, self.stored_bytes, on_progress)
+            materialise(arrays, self.stored_bytes, on_progress)
         if native:
             model = wrap(model)
         path = self.path if self.path is not None else Path()
@@ -190,7 +190,7 @@ def _cast(name: str, array: Any, dtype: Any | None) -> Any:
     return array if dtype is None else array.astype(dtype)
 
 
-def _precision(config: dict[str, Any], weights: dict[str, Any]) -> str:
+def precision_of(config: dict[str, Any], weights: dict[str, Any]) -> str:
     settings = quantization_settings(config)
     if any(name.endswith(".scales") for name in weights):
         return f"{settings['bits']}-bit" if isinstance(settings.get("bits"), int) else "quantized"
@@ -203,7 +203,7 @@ def _precision(config: dict[str, Any], weights: dict[str, Any]) -> str:
     return max(sizes, key=lambda kind: sizes[kind]) if sizes else "empty"
 
 
-def _materialise(arrays: dict[str, Any], stored: int, on_progress: Progress | None) -> None:
+def materialise(arrays: dict[str, Any], stored: int, on_progress: Progress | None) -> None:
     """Reads the arrays into memory in batches, reporting stored bytes; refuses what is not finite."""
     total = sum(array.nbytes for array in arrays.values())
     done, waiting, batch = 0, 0, list[tuple[str, Any]]()

@@ -13,6 +13,7 @@ from typing import Any
 from deepseek_tui.checkpoints.errors import CheckpointError
 from deepseek_tui.checkpoints.folder import Kind, locate, read_config, read_headers, read_json
 from deepseek_tui.checkpoints.safetensors_reader import DTYPE_BITS
+from deepseek_tui.models import foreign_types
 
 ARCHITECTURES = {
     "deepseek_v3": "DeepSeek-V3",
@@ -128,8 +129,8 @@ def _facts(path: Path, head: Head) -> Facts:
         path=str(path),
         kind=head.kind,
         model_type=model_type,
-        architecture=ARCHITECTURES.get(model_type, "unknown to this program"),
-        is_supported=model_type in ARCHITECTURES,
+        architecture=ARCHITECTURES.get(model_type) or _foreign(model_type),
+        is_supported=model_type in ARCHITECTURES or foreign_types.knows(model_type),
         parameters=total,
         parameters_active=total - prediction - idle,
         parameters_prediction=prediction,
@@ -149,6 +150,13 @@ def _facts(path: Path, head: Head) -> Facts:
         cache_per_token=cache,
         cache_full_context=cache * context if cache and context else None,
     )
+
+
+def _foreign(model_type: str) -> str:
+    if foreign_types.knows(model_type):
+        return "one of mlx-lm's, which runs it; it cannot be converted or verified here"
+    extra = "" if foreign_types.is_installed() else f"; mlx-lm may run it: {foreign_types.EXTRA}"
+    return f"unknown to this program{extra}"
 
 
 def _int(config: dict[str, Any], *keys: str) -> int | None:
@@ -180,7 +188,7 @@ def _memory(head: Head) -> dict[str, int]:
 
 def context_length(config: dict[str, Any]) -> int | None:
     """Positions the model was made for, as its config.json says."""
-    longest = _int(config, "max_position_embeddings", "block_size")
+    longest = _int(config, "max_position_embeddings", "block_size") or foreign_types.context_length(config)
     window = _int(config, "sliding_window")
     if window and longest and config.get("use_sliding_window") is not False:
         return min(longest, window)

@@ -10,6 +10,7 @@ import mlx.core as mx
 
 from deepseek_tui.checkpoints.build import LoadedModel, Progress, build_model
 from deepseek_tui.checkpoints.errors import CheckpointError
+from deepseek_tui.checkpoints.foreign import is_foreign, load_foreign
 from deepseek_tui.checkpoints.folder import locate, read_config, read_headers
 from deepseek_tui.checkpoints.sums import check_sums
 
@@ -25,7 +26,8 @@ def load_model(
     """Reads a model and makes it ready to run.
 
     `path`: a directory with config.json and *.safetensors (as mlx-lm or transformers write it), one with an
-    original state.pt or best_deepseek_v3.pt, or a .gguf file (or a directory with one). `lazy` leaves the
+    original state.pt or best_deepseek_v3.pt, or a .gguf file (or a directory with one). Types that are not
+    ours run through mlx-lm where it is installed. `lazy` leaves the
     weights unread until used. `dtype`: floating type to run in (None: float32 on a CPU, as stored on a GPU);
     `quantized`: keep packed weights packed (None: on a GPU only). `on_progress(done, total)` in bytes of the
     files.
@@ -69,6 +71,10 @@ def _load(
     if not isinstance(config.get("model_type"), str):
         raise CheckpointError(f"{path / 'config.json'} has no model_type, so the architecture is unknown.")
     weights = read_weights(path)
+    if is_foreign(config):
+        return load_foreign(
+            path, config, weights, lazy=lazy, on_progress=on_progress, dtype=dtype, quantized=quantized
+        )
     return build_model(
         config,
         weights,

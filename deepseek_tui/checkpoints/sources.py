@@ -18,6 +18,7 @@ import numpy as np
 
 from deepseek_tui.checkpoints.errors import CheckpointError
 from deepseek_tui.checkpoints.folder import Kind, locate, read_config, read_headers
+from deepseek_tui.checkpoints.foreign import is_foreign
 from deepseek_tui.checkpoints.gguf import read_placed
 from deepseek_tui.checkpoints.gguf_names import Placement, layout
 from deepseek_tui.checkpoints.gguf_quants import GROUP_SIZE, PACKED_BITS
@@ -104,6 +105,11 @@ class FolderSource(Source):
         if not isinstance(self.config.get("model_type"), str):
             raise CheckpointError(
                 f"{path / 'config.json'} has no model_type, so the architecture is unknown."
+            )
+        if is_foreign(self.config):
+            raise CheckpointError(
+                f"{path} is a {str(self.config['model_type'])[:80]} model, which is not converted here.",
+                "Types other than our own run through mlx-lm, which converts them too: mlx_lm.convert.",
             )
         self._files: dict[str, Path] = {}
         self._open: dict[Path, dict[str, Any]] = {}

@@ -95,7 +95,11 @@ class CacheStore:
     def _copy(self, held: Held) -> Held:
         caches = self._make_cache()
         for mine, theirs in zip(caches, held.caches, strict=True):
-            mine.state = theirs.state
+            # Entries that are more than arrays know how to copy themselves.
+            if hasattr(mine, "copy_from"):
+                mine.copy_from(theirs)
+            else:
+                mine.state = theirs.state
         return Held(list(held.tokens), caches)
 
 

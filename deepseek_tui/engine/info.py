@@ -42,7 +42,9 @@ def describe(loaded: LoadedModel, tokenizer: Tokenizer | None, path: Path) -> Mo
         precision=loaded.precision,
         has_chat_template=tokenizer is not None and tokenizer.chat_template is not None,
         defaults=default_sampling(_read(generation)),
-        kv_bytes_per_token=sum(int(array.nbytes) for entry in cache for array in entry.state),
+        kv_bytes_per_token=sum(
+            int(array.nbytes) for entry in cache for array in getattr(entry, "growing", entry.state)
+        ),
         draft_heads=_draft_heads(loaded.model),
     )
 

@@ -156,8 +156,9 @@ class Session:
                     yield from reply.text(response.text)
                 reason = _reason(response.finish_reason, cut_by_context=wanted != max_tokens)
             held.tokens = [*prompt.tokens, *made]
-        held.trim(min(len(held.tokens), *(cache.offset for cache in held.caches)))
-        self.caches.put(request.conversation, held)
+        # A cache that cannot forget what was computed ahead of a stop is of no use to the next turn.
+        if held.trim(min([len(held.tokens), *(cache.offset for cache in held.caches)])):
+            self.caches.put(request.conversation, held)
         yield from reply.finish(reason, sampling)
 
     def _prefill(self, held: Held, tokens: Sequence[int], should_cancel: Callable[[], bool]) -> Iterator[int]:

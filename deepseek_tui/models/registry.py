@@ -29,6 +29,8 @@ def model_class(config: dict[str, Any]) -> tuple[Any, Any]:
         raise ModelConfigError("config.json has no model_type.", f"Known types: {known}.")
     module = MODEL_TYPES.get(model_type)
     if module is None:
-        raise ModelConfigError(f"The model_type {model_type!r} is not supported.", f"Known types: {known}.")
+        raise ModelConfigError(
+            f"The model_type {model_type[:80]!r} is not supported here.", f"Known types: {known}."
+        )
     found = importlib.import_module(module)
     return found.Model, found.ModelArgs
