@@ -39,6 +39,8 @@ class Entry:
     """Tokens that the model was trained to follow."""
     kind: Literal["mlx", "original"] = "mlx"
     """original: a PyTorch checkpoint, converted when it arrives."""
+    tokenizer_repo: str = ""
+    """Where its tokenizer is fetched from, for a model that is published without one."""
 
     def memory_bytes(self, tokens: int = 4096, *, float32: bool = False) -> int:
         """What running it with a conversation of `tokens` takes; `float32`: as it is unpacked on a CPU."""
@@ -57,7 +59,8 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         "deepseek-v3-from-scratch", "DeepSeek V3 from scratch (original checkpoint)",
         "Mayank022/DeepSeek-V3-from-Scratch", "see the page of the model",
-        101_723_264, 444_820_988, 406_893_056, 20_480, 1024, "original",
+        101_723_264, 446_200_000, 406_893_056, 20_480, 1024, "original",
+        "openai-community/gpt2",
     ),
     Entry(
         "smollm2-135m", "SmolLM2 135M Instruct", "HuggingFaceTB/SmolLM2-135M-Instruct", "Apache-2.0",

@@ -35,6 +35,7 @@ BESIDE = re.compile(
     re.IGNORECASE,
 )
 PAPERS = re.compile(r"config\.json|README\.md|(?:LICEN[CS]E|NOTICE|USE_POLICY)[\w.-]*", re.IGNORECASE)
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "generation_config.json")
 # Free space that a download leaves alone.
 MARGIN_BYTES = 256_000_000
 
@@ -80,13 +81,16 @@ def pull(
     commit, listing = _ask(transfer, repo, revision)
     if target.exists():
         return _already_there(target, repo, commit)
-    files = _wanted(listing, repo, file)
+    sources = [_Files(repo, commit, _wanted(listing, repo, file))]
+    if entry is not None and entry.tokenizer_repo and not _has(sources[0].files, "tokenizer.json"):
+        sources.append(_tokenizer(transfer, entry.tokenizer_repo, sources[0]))
+    files = [item for source in sources for item in source.files]
     with _own(partial, name):
         # Already now, so that a stopped download can be named.
         (partial / SOURCE_FILE).write_text(json.dumps({"id": repo}), encoding="utf-8")
         _check_space(partial, files)
-        _fetch_all(transfer, repo, commit, files, partial, on_progress)
-        _write_source(partial, repo, commit, files)
+        _fetch_all(transfer, sources, partial, on_progress)
+        _write_source(partial, sources)
         if on_arrival is not None:
             on_arrival(partial)
         try:
@@ -94,6 +98,29 @@ def pull(
         except OSError as error:
             raise CheckpointError(f"{target} cannot be made: {error.strerror or error}.") from None
     return target
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Files to fetch from one place, in one revision."""
+
+    repo: str
+    commit: str
+    files: list[RemoteFile]
+
+
+def _tokenizer(transfer: Transfer, repo: str, model: _Files) -> _Files:
+    """The tokenizer that a model was trained with, from where it is published."""
+    transfer.repo = repo
+    commit, listing = _ask(transfer, repo, None)
+    files = [item for item in listing if item.name in TOKENIZER and not _has(model.files, item.name)]
+    if not _has(files, "tokenizer.json"):
+        raise CheckpointError(f"{repo} holds no tokenizer.json for {model.repo}.", "Try again later.")
+    return _Files(repo, commit, files)
+
+
+def _has(files: list[RemoteFile], name: str) -> bool:
+    return any(item.name == name for item in files)
 
 
 def _endpoint() -> str | None:
@@ -197,15 +224,13 @@ def _check_space(partial: Path, files: list[RemoteFile]) -> None:
 
 def _fetch_all(
     transfer: Transfer,
-    repo: str,
-    commit: str,
-    files: list[RemoteFile],
+    sources: list[_Files],
     partial: Path,
     on_progress: Callable[[PullProgress], None] | None,
 ) -> None:
     from huggingface_hub import hf_hub_url
 
-    total, done, current = sum(item.size for item in files), 0, ""
+    total, done, current = sum(item.size for source in sources for item in source.files), 0, ""
 
     def received(count: int) -> None:
         nonlocal done
@@ -214,26 +239,35 @@ def _fetch_all(
             on_progress(PullProgress(done, total, current))
 
     transfer.received = received
-    for item in files:
-        current = item.name
-        url = hf_hub_url(repo, item.name, revision=commit, endpoint=_endpoint())
-        transfer.fetch(url, item, partial)
+    for source in sources:
+        transfer.repo = source.repo
+        for item in source.files:
+            current = item.name
+            url = hf_hub_url(source.repo, item.name, revision=source.commit, endpoint=_endpoint())
+            transfer.fetch(url, item, partial)
     current = ""
     received(0)
     # Left over from an earlier revision, or from another choice of file.
-    wanted = {item.name for item in files}
+    wanted = {item.name for source in sources for item in source.files}
     for path in partial.iterdir():
         if path.is_file() and path.name not in wanted:
             path.unlink()
 
 
-def _write_source(partial: Path, repo: str, commit: str, files: list[RemoteFile]) -> None:
+def _write_source(partial: Path, sources: list[_Files]) -> None:
+    first, *others = sources
     record: dict[str, Any] = {
-        "id": repo,
-        "revision": commit,
+        "id": first.repo,
+        "revision": first.commit,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": {
-            item.name: {"size": item.size, "sha256": item.sha256, "blob": item.blob_id} for item in files
-        },
+        "files": _listed(first.files),
     }
+    if others:
+        record["also"] = [
+            {"id": other.repo, "revision": other.commit, "files": _listed(other.files)} for other in others
+        ]
     (partial / SOURCE_FILE).write_text(json.dumps(record, indent=2), encoding="utf-8")
+
+
+def _listed(files: list[RemoteFile]) -> dict[str, Any]:
+    return {item.name: {"size": item.size, "sha256": item.sha256, "blob": item.blob_id} for item in files}

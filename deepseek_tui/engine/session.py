@@ -55,6 +55,7 @@ class Session:
         self.info = describe(loaded, tokenizer, path)
         self._model: Any = loaded.model
         self._tokenizer = tokenizer
+        self._folder = path if path.is_dir() else path.parent
         self._prefill_step = default_prefill_step(self._model)
         self.caches = CacheStore(
             _default_cache_bytes() if cache_bytes is None else cache_bytes,
@@ -245,10 +246,12 @@ class Session:
 
     def _need_tokenizer(self) -> Tokenizer:
         if self._tokenizer is None:
+            is_original = self.info.model_type == "scratch"
+            whose = " (its trainer used GPT-2's, openai-community/gpt2 on the hub)" if is_original else ""
             raise EngineError(
                 "no-tokenizer",
                 f"{self.info.name} has no tokenizer.json, so text cannot be given to it.",
-                "Put the tokenizer files of the model into its folder.",
+                f"Put the tokenizer.json that it was trained with into {self._folder}{whose}.",
             )
         return self._tokenizer
 

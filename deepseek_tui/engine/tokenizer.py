@@ -294,24 +294,35 @@ def _parse(definition: str, path: Path | None) -> tokenizers.Tokenizer:
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer | None:
-    """The tokenizer of a model directory or .gguf file, None where there is no tokenizer.json.
+    """The tokenizer of a model directory, a .gguf file or a folder with one, None where there is none.
 
     Read beside it, each optional: tokenizer_config.json and special_tokens_map.json (token names, template),
     generation_config.json and config.json (end and beginning ids), chat_template.jinja / .json.
     Raises TokenizerError for a file that is broken.
     """
     path = Path(path).expanduser()
-    if path.suffix.lower() == ".gguf" and path.is_file():
+    gguf = path if path.suffix.lower() == ".gguf" and path.is_file() else _only_gguf(path)
+    if gguf is not None:
         from deepseek_tui.checkpoints.gguf_reader import GGUFFile
         from deepseek_tui.checkpoints.gguf_tokenizer import tokenizer_files_of
 
-        return _from_files(path, tokenizer_files_of(GGUFFile(path)))
+        return _from_files(gguf, tokenizer_files_of(GGUFFile(gguf)))
     folder = path.parent if path.is_file() else path
     found = {}
     for file in (*(folder / name for name in _FILES), *sorted((folder / _MORE_TEMPLATES).glob("*.jinja"))):
         if file.exists():
             found[file.relative_to(folder).as_posix()] = _read_text(file)
     return _from_files(folder, found)
+
+
+def _only_gguf(folder: Path) -> Path | None:
+    """The GGUF file that is the model of a folder; a tokenizer.json beside it, or other weights, go first."""
+    if not folder.is_dir() or (folder / "tokenizer.json").exists():
+        return None
+    from deepseek_tui.checkpoints.folder import locate
+
+    kind, found = locate(folder)
+    return found if kind == "gguf" else None
 
 
 _MORE_TEMPLATES = "additional_chat_templates"

@@ -50,7 +50,9 @@ class ForeignCache:
     def state(self) -> tuple[Any, ...]:
         """The arrays held, without spare room where the kind of cache tells, for evaluating a chunk."""
         held = [layer for layer in self.layers if not layer.empty()]
-        trees = [l.keys_and_values() if hasattr(l, "keys_and_values") else l.state for l in held]
+        trees = [
+            layer.keys_and_values() if hasattr(layer, "keys_and_values") else layer.state for layer in held
+        ]
         return tuple(array for _, array in tree_flatten(trees) if isinstance(array, mx.array))
 
     @property

@@ -18,6 +18,7 @@ from deepseek_tui.checkpoints.errors import CheckpointError
 from deepseek_tui.checkpoints.gguf_pretokenizers import SPLITTINGS
 from deepseek_tui.checkpoints.gguf_tokenizer import SPACE, tokenizer_files
 from deepseek_tui.engine.tokenizer import load_tokenizer
+from tests.checkpoints.gguf_files import gguf_bytes
 
 BUILT_IN = Path(__file__).parents[2] / "weights"
 TEXTS = ["Hello  world! 12345 it's naïve 日本\n\n\tx", "<|im_end|>", "", " a", "\u00e9 e\u0301 👩‍👩‍👧"]
@@ -169,3 +170,20 @@ def test_sentence_piece_spells_the_unknown_in_bytes(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said(change: dict[str, Any], said: str) -> None:
     with pytest.raises(CheckpointError, match=said):
         tokenizer_files(byte_level_metadata() | change)
+
+
+def test_a_folder_with_nothing_but_a_gguf_file_has_the_tokenizer_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(gguf_bytes(byte_level_metadata(), {}))
+    found, direct = load_tokenizer(tmp_path), load_tokenizer(file)
+    assert found is not None
+    assert direct is not None
+    assert found.encode("ab <s>") == direct.encode("ab <s>")
+    # Two of them are a question; a tokenizer.json beside one is an answer.
+    (tmp_path / "other.gguf").write_bytes(file.read_bytes())
+    assert load_tokenizer(tmp_path) is None
+    (tmp_path / "other.gguf").unlink()
+    (tmp_path / "tokenizer.json").write_text(tokenizers.Tokenizer(tokenizers.models.BPE()).to_str())
+    own = load_tokenizer(tmp_path)
+    assert own is not None
+    assert own.vocab_size == 0

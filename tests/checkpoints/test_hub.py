@@ -275,15 +275,51 @@ def test_the_original_checkpoint_is_worked_on_before_it_appears(hub: Hub, tmp_pa
     entry = find("deepseek-v3-from-scratch")
     assert entry is not None
     hub.repos[entry.repo] = {"best_deepseek_v3.pt": b"p" * 3000, "README.md": b"hi"}
+    hub.repos[entry.tokenizer_repo] = {
+        "tokenizer.json": b"{}" * 900,
+        "README.md": b"GPT-2",
+        "vocab.json": b"{}",
+    }
 
     def convert(folder: Path) -> None:
+        assert (folder / "tokenizer.json").read_bytes() == b"{}" * 900
+        assert (folder / "README.md").read_bytes() == b"hi"
         assert not (tmp_path / entry.name).exists()
         (folder / "best_deepseek_v3.pt").unlink()
         (folder / "config.json").write_text('{"model_type": "scratch"}')
 
     folder = pull("DeepSeek-V3-from-Scratch", tmp_path, on_arrival=convert)
-    assert names(folder) == {"config.json", "README.md", ".source.json"}
+    assert names(folder) == {"config.json", "README.md", "tokenizer.json", ".source.json"}
     assert installed(tmp_path)[0].model_type == "scratch"
+    also = json.loads((folder / ".source.json").read_text())["also"]
+    assert [(source["id"], list(source["files"])) for source in also] == [
+        (entry.tokenizer_repo, ["tokenizer.json"])
+    ]
+
+
+@pytest.mark.parametrize("files", [{}, {"vocab.json": b"{}"}], ids=["gone", "empty"])
+def test_a_model_does_not_arrive_without_its_tokenizer(
+    hub: Hub, tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    entry = find("deepseek-v3-from-scratch")
+    assert entry is not None
+    hub.repos[entry.repo] = {"best_deepseek_v3.pt": b"p" * 3000}
+    if files:
+        hub.repos[entry.tokenizer_repo] = files
+    with pytest.raises(CheckpointError, match="openai-community/gpt2"):
+        pull(entry.name, tmp_path)
+    assert installed(tmp_path) == []
+
+
+def test_a_damaged_tokenizer_is_thrown_away(hub: Hub, tmp_path: Path) -> None:
+    entry = find("deepseek-v3-from-scratch")
+    assert entry is not None
+    hub.repos[entry.repo] = {"best_deepseek_v3.pt": b"p" * 3000}
+    hub.repos[entry.tokenizer_repo] = {"tokenizer.json": b"{}" * 900}
+    hub.faults = [Fault("tokenizer.json", corrupt=True)]
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json .* another content"):
+        pull(entry.name, tmp_path)
+    assert installed(tmp_path) == []
 
 
 def test_what_is_there_is_not_overwritten(hub: Hub, tmp_path: Path) -> None:

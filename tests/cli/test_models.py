@@ -15,6 +15,7 @@ from deepseek_tui.checkpoints import hub as hub_module
 from deepseek_tui.checkpoints import hub_transfer
 from deepseek_tui.cli.main import main
 from tests.checkpoints.model_folders import change, flip_bit
+from tests.engine.tiny import make_tiny
 from tests.hub_server import Fault, Hub, serve
 from tests.models.support import BUILT_IN, FIXTURES
 
@@ -293,6 +294,8 @@ def test_the_original_checkpoint_is_converted_when_it_arrives(
         "best_deepseek_v3.pt": (FIXTURES / "scratch-tiny" / "state.pt").read_bytes(),
         "README.md": b"---\nlicense: mit\n---\n",
     }
+    tokenizer = (make_tiny(paths.cache_dir() / "tiny") / "tokenizer.json").read_bytes()
+    hub.repos["openai-community/gpt2"] = {"tokenizer.json": tokenizer, "model.safetensors": b"x" * 5000}
     assert run(capsys, "pull", "deepseek-v3-from-scratch")[0] == 0
     folder = paths.models_dir() / "deepseek-v3-from-scratch"
     names = {path.name for path in folder.iterdir()}
@@ -303,6 +306,12 @@ def test_the_original_checkpoint_is_converted_when_it_arrives(
     code, said, _ = run(capsys, "verify", str(FIXTURES / "scratch-tiny"), str(folder), "--json")
     assert code == 0
     assert json.loads(said)["counts"]["exact"] == 140
+    # The tokenizer of its training came with it, so text goes in and comes out.
+    assert (folder / "tokenizer.json").read_bytes() == tokenizer
+    assert hub.ranges("tokenizer.json") == [None]
+    code = main(["run", "--model", str(folder), "--ignore-chat-template", "-p", "one", "--max-tokens", "6"])
+    assert code == 0
+    assert capsys.readouterr().out.strip()
 
 
 def test_the_package_index_has_one_model(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from deepseek_tui.engine.protocol import (
     Token,
 )
 from deepseek_tui.engine.session import Session
-from tests.engine.tiny import make_tiny, only_ascii
+from tests.engine.tiny import FIXTURES, make_tiny, only_ascii
 
 HI = [ChatMessage("user", "Say something about the sea.")]
 
@@ -290,7 +291,19 @@ def test_a_model_without_a_tokenizer_says_so(tmp_path: Path) -> None:
     session = Session.load(make_tiny(tmp_path / "bare", tokenizer=False))
 
     assert failure_of(ask(session)).kind == "no-tokenizer"
-    assert "bare has no tokenizer.json" in failure_of(ask(session, raw=True)).message
+    failure = failure_of(ask(session, raw=True))
+    assert "bare has no tokenizer.json" in failure.message
+    assert f"into {tmp_path / 'bare'}." in failure.hint
+
+
+def test_an_original_checkpoint_continues_text_once_it_has_a_tokenizer(tmp_path: Path) -> None:
+    folder = tmp_path / "original"
+    shutil.copytree(FIXTURES / "scratch-tiny", folder)
+    failure = failure_of(ask(Session.load(folder), raw=True))
+    assert "original has no tokenizer.json" in failure.message
+    assert f"into {folder} (its trainer used GPT-2's" in failure.hint
+    shutil.copy(make_tiny(tmp_path / "tiny") / "tokenizer.json", folder)
+    assert end_of(ask(Session.load(folder), raw=True, sampling=Sampling(max_tokens=4))).reason == "length"
 
 
 def test_unloading_frees_the_model(folder: Path) -> None:

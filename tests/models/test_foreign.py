@@ -1,8 +1,8 @@
-"""Architectures that mlx-lm has the code for and we do not: the same text as mlx-lm, in every way we run it."""
+"""Architectures that mlx-lm has the code for and we do not: the same text as mlx-lm writes."""
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from deepseek_tui.engine.cache_store import CacheStore
 from deepseek_tui.engine.generate import stream_generate
 from deepseek_tui.engine.protocol import ChatMessage, Event, Finished, Generate
 from deepseek_tui.engine.session import Session
-from deepseek_tui.models import foreign_types
 from tests.engine.tiny import make_tiny, only_ascii
 
 COMMON = {
@@ -145,7 +144,7 @@ def test_half_precision_and_packed_weights_run_in_float32_on_a_cpu(tmp_path: Pat
 
 def test_without_mlx_lm_the_message_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make(tmp_path / "gemma2", "gemma2")
-    monkeypatch.setattr(foreign_types.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CheckpointError, match=r"'gemma2'.* pip install 'deepseek-tui\[mlx-lm\]'"):
         load_model(folder)
     facts = describe(folder)
