@@ -53,7 +53,7 @@ static void prepare_head(Call *call, Hand *hand, const Plan *p, int head) {
     const Layer *layer = call->layer;
     int size = s->nope + s->rotated, group = head / p->repeat, member = head % p->repeat;
     float *own = model->own[hand->thread];
-    int64_t ordered = s->latent ? ordered_size(&layer->embed, call->tokens == 1) : 0;
+    int64_t ordered = s->latent ? ordered_size(&layer->embed, 1) : 0;
     for (int t = 0; t < call->tokens; t++) {
         float *q = model->q + ((int64_t)t * s->heads + head) * size;
         int64_t row = ((int64_t)group * call->tokens + t) * p->repeat + member;
@@ -62,7 +62,7 @@ static void prepare_head(Call *call, Hand *hand, const Plan *p, int head) {
         if (s->latent) {
             scaled_copy(model->q2 + row * s->rotated, q + s->nope, s->rotated, s->scale);
             scaled_copy(q, q, s->nope, s->scale);
-            order_row(&layer->embed, q, own + t * ordered, call->tokens == 1);
+            order_row(&layer->embed, q, own + t * ordered, are_few(call->tokens));
         } else {
             scaled_copy(model->q1 + row * size, q, size, s->scale);
         }
@@ -70,10 +70,7 @@ static void prepare_head(Call *call, Hand *hand, const Plan *p, int head) {
     if (!s->latent) return;
     int64_t first = (int64_t)head * s->key_size, last = first + s->key_size, stride = (int64_t)s->heads * s->key_size;
     float *out = model->q1 + first;
-    if (call->tokens == 1) dot(&layer->embed, first, last, own, out);
-    else
-        rows_product(&layer->embed, first, last, own, ordered, call->tokens, own + call->tokens * ordered, out,
-                     stride, 0);
+    rows_product(&layer->embed, first, last, own, ordered, call->tokens, own + call->tokens * ordered, out, stride, 0);
 }
 
 /* Keys and values of one kv head, all tokens, into the cache. */
@@ -158,7 +155,7 @@ static void join(Call *call, Hand *hand, const Plan *p, int head) {
     int group = head / p->repeat, member = head % p->repeat, size = p->value_size;
     int64_t all = (int64_t)p->groups * p->rows, stride = (int64_t)s->heads * s->out_size;
     float *own = model->own[hand->thread], *ordered = own + size, *out = model->attended + (int64_t)head * s->out_size;
-    int64_t step = s->latent ? ordered_size(unembed, call->tokens == 1) : 0;
+    int64_t step = s->latent ? ordered_size(unembed, 1) : 0;
     for (int t = 0; t < call->tokens; t++) {
         int64_t row = (int64_t)group * p->rows + (int64_t)t * p->repeat + member;
         float top = -INFINITY, total = 0, *into = s->latent ? own : out + t * stride;
@@ -172,14 +169,11 @@ static void join(Call *call, Hand *hand, const Plan *p, int head) {
             for (int n = 0; n < size; n++) into[n] += weight * found[n];
         }
         for (int n = 0; n < size; n++) into[n] /= total;
-        if (s->latent) order_row(unembed, own, ordered + t * step, call->tokens == 1);
+        if (s->latent) order_row(unembed, own, ordered + t * step, are_few(call->tokens));
     }
     if (!s->latent) return;
     int64_t first = (int64_t)head * s->out_size, last = first + s->out_size;
-    if (call->tokens == 1) dot(unembed, first, last, ordered, out);
-    else
-        rows_product(unembed, first, last, ordered, step, call->tokens, ordered + call->tokens * step, out,
-                     stride, 0);
+    rows_product(unembed, first, last, ordered, step, call->tokens, ordered + call->tokens * step, out, stride, 0);
 }
 
 static void project_inputs(Call *call, Hand *hand) {

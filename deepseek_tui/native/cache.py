@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import mlx.core as mx
@@ -32,7 +33,7 @@ class NativeCache(KVCache):
             raise ValueError(f"a cache of {held.shape} is not one of this model")
         if ours and end <= held.shape[1]:
             return held
-        roomy = np.zeros((heads, -(-end // STEP) * STEP, size), np.float32)
+        roomy = _aligned_zeros((heads, -(-end // STEP) * STEP, size))
         if held is not None:
             roomy[:, : self.offset] = held[:, : self.offset]
         return roomy
@@ -53,3 +54,11 @@ class NativeCache(KVCache):
     def state(self, arrays: tuple[Any, ...]) -> None:
         self.keys, self.values = arrays if arrays else (None, None)
         self.offset = 0 if self.keys is None else self.keys.shape[2]
+
+
+def _aligned_zeros(shape: tuple[int, ...]) -> Any:
+    """From the start of a cache line on: rows that lie across two are slower to read."""
+    count = math.prod(shape)
+    room = np.zeros(count + 16, np.float32)
+    start = -room.ctypes.data % 64 // 4
+    return room[start : start + count].reshape(shape)

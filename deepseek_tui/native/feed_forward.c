@@ -65,6 +65,16 @@ static void route(const Model *model, const Layer *layer, const float *x, Route 
     }
     float factor = s->routed_factor / (s->normalise ? total + 1e-20f : 1);
     for (int k = 0; k < s->top_k; k++) chosen->weights[k] *= factor;
+    /* One token adds its experts in the same order as several do: by their number. */
+    for (int k = 1; k < s->top_k; k++)
+        for (int i = k; i > 0 && chosen->experts[i] < chosen->experts[i - 1]; i--) {
+            int expert = chosen->experts[i];
+            float weight = chosen->weights[i];
+            chosen->experts[i] = chosen->experts[i - 1];
+            chosen->weights[i] = chosen->weights[i - 1];
+            chosen->experts[i - 1] = expert;
+            chosen->weights[i - 1] = weight;
+        }
 }
 
 static int plain_part(const Layer *layer, Part *part) {
@@ -124,8 +134,8 @@ static void one(Call *call, Hand *hand) {
             }
             int64_t last = first + left < p->size ? first + left : p->size;
             left -= last - first;
-            dot(p->gate, p->gate_row + first, p->gate_row + last, orders[i], model->gates + p->inner + first);
-            dot(p->up, p->gate_row + first, p->gate_row + last, orders[i], model->ups + p->inner + first);
+            dot(p->gate, p->gate_row + first, p->gate_row + last, orders[i], 0, 1, model->gates + p->inner + first, 0);
+            dot(p->up, p->gate_row + first, p->gate_row + last, orders[i], 0, 1, model->ups + p->inner + first, 0);
             swiglu(model->gates + p->inner + first, model->ups + p->inner + first, last - first);
             first = 0;
         }
@@ -139,7 +149,7 @@ static void one(Call *call, Hand *hand) {
         int64_t rows = s->hidden - first < PIECE * 4 ? s->hidden - first : PIECE * 4;
         for (int i = 0; i < count; i++) {
             int64_t row = parts[i].down_row + first;
-            dot(parts[i].down, row, row + rows, orders[i], out);
+            dot(parts[i].down, row, row + rows, orders[i], 0, 1, out, 0);
             for (int r = 0; r < rows; r++) call->x[first + r] += weights[i] * out[r];
         }
     }
@@ -203,7 +213,7 @@ static void several(Call *call, Hand *hand) {
     int64_t rows = late ? 0 : parts[count - 1].start + parts[count - 1].count, pieces = 0;
     for (int64_t row; !late && (row = team_take(hand, rows, 1)) >= 0;)
         order_row(parts[part_of_row(parts, row)].gate, model->normed + (int64_t)tokens[row] * s->hidden,
-                 model->rows + row * model->ordered, 0);
+                 model->rows + row * model->ordered, are_few(parts[part_of_row(parts, row)].count));
     team_meet(hand);
     for (int i = 0; i < count && !late; i++) pieces += (parts[i].size + PIECE - 1) / PIECE;
     for (int64_t piece; !late && (piece = team_take(hand, pieces, 1)) >= 0;) {
@@ -221,10 +231,10 @@ static void several(Call *call, Hand *hand) {
         const Part *p = &parts[part_of_row(parts, row)];
         int64_t inner = p->inner + (row - p->start) * p->size;
         swiglu(model->gates + inner, model->ups + inner, p->size);
-        order_row(p->down, model->gates + inner, model->rows + row * model->ordered, 0);
+        order_row(p->down, model->gates + inner, model->rows + row * model->ordered, are_few(p->count));
     }
     team_meet(hand);
-    float *out = tile + 4 * model->ordered;
+    float *out = tile + TILE * model->ordered;
     for (int64_t first; !late && (first = team_take(hand, s->hidden, PIECE)) >= 0;) {
         int64_t last = first + PIECE < s->hidden ? first + PIECE : s->hidden;
         for (int i = 0; i < count; i++) {

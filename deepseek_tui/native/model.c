@@ -64,8 +64,8 @@ static int64_t lay_out(Model *m, float *at) {
     m->sines = reserve(&at, &total, tokens * s->rotated / 2);
     m->slots = (Slot *)reserve(&at, &total, s->layers * (int64_t)(sizeof(Slot) / sizeof(float)));
     m->routes = (Route *)reserve(&at, &total, tokens * (int64_t)(sizeof(Route) / sizeof(float)));
-    m->own_size = most(ROW_BLOCK * KEY_BLOCK, value + s->hidden + (tokens + 8) * m->ordered);
-    m->own_size = most(m->own_size, 2 * (MOST_CHOSEN + 1) * CHUNK + 4 * m->ordered + CHUNK * 16);
+    m->own_size = most(ROW_BLOCK * KEY_BLOCK, value + s->hidden + (tokens + 4 + TILE) * m->ordered);
+    m->own_size = most(m->own_size, 2 * (MOST_CHOSEN + 1) * CHUNK + TILE * m->ordered + CHUNK * TILE);
     m->own_size = most(m->own_size, s->hidden + (MOST_CHOSEN + 1) * m->ordered);
     for (int i = 0; i < m->team.threads; i++) m->own[i] = reserve(&at, &total, m->own_size);
     return total;
@@ -78,7 +78,8 @@ PUBLIC Model *native_make(const Shape *shape, const Layer *layers, const Matrix 
     if (!m) return NULL;
     m->shape = *shape;
     m->layers = layers;
-    m->ordered = (widest_row(shape, layers, others, count) + 15) / 16 * 16;
+    /* An odd number of cache lines: rows a power of two apart would push each other out of the cache. */
+    m->ordered = (widest_row(shape, layers, others, count) + 31) / 32 * 32 + 16;
     if (team_start(&m->team, threads)) {
         free(m);
         return NULL;

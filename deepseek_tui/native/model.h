@@ -9,6 +9,7 @@
 enum { SIGMOID = 0, SOFTMAX = 1 };
 enum { GREEDY = 0, GROUP_MAX = 1, NO_AUX = 2 };
 enum { MOST_EXPERTS = 512, MOST_CHOSEN = 64 };
+enum { TILE = 16 };
 enum { SPAN = 128, MOST_SPANS = 32, FEW = 8, ROW_BLOCK = 24, KEY_BLOCK = 128 };
 
 typedef struct {
@@ -75,10 +76,13 @@ typedef struct {
     int64_t out_stride;
 } Product;
 
+/* Whether rows are multiplied as they are stored, or written out first, which pays for many tokens. */
+static inline int are_few(int tokens) { return tokens <= FEW; }
+
 void project(Call *call, Hand *hand, const Product *products, int count, int add);
 void attend(Call *call, Hand *hand);
 void feed_forward(Call *call, Hand *hand);
-void rows_product(const Matrix *m, int64_t first, int64_t last, const float *ordered,
-                  int64_t ordered_stride, int tokens, float *tile, float *out, int64_t out_stride, int add);
+void rows_product(const Matrix *m, int64_t first, int64_t last, const float *ordered, int64_t stride, int tokens,
+                  float *tile, float *out, int64_t out_stride, int add);
 
 #endif

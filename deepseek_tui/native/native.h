@@ -22,8 +22,10 @@ enum { CHUNK = 64, MAX_GROUPS = 512 };
    come out of its words, padded with zeros; `factors`: as `dot` wants it, else as it meets unpacked rows. */
 void order_row(const Matrix *m, const float *x, float *ordered, int factors);
 
-/* out[i] = row first + i of the matrix . x, for one ordered x. */
-void dot(const Matrix *m, int64_t first, int64_t last, const float *ordered, float *out);
+/* out[t][i] = row first + i of the matrix . x[t], for a few tokens' ordered rows (with factors). A token's numbers
+   do not depend on how many it comes with. */
+void dot(const Matrix *m, int64_t first, int64_t last, const float *ordered, int64_t stride, int tokens, float *out,
+         int64_t out_stride);
 
 /* Rows [first, last) as floats in that order, one after another. */
 void unpack(const Matrix *m, int64_t first, int64_t last, float *tile);
@@ -42,7 +44,7 @@ void norm_row(const float *x, const float *weight, int size, float eps, float *o
 /* gate = silu(gate) * up */
 void swiglu(float *gate, const float *up, int64_t size);
 
-/* Scores become exp(score - highest); returns their sum. */
+/* Scores become exp(score - highest); returns their sum. There is room up to the next whole vector. */
 float exponentials(float *scores, int count, float highest);
 
 /* Numbers of one kind, `count` of them from index `first` on, as floats. */

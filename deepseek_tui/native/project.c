@@ -8,18 +8,25 @@ static int same_order(const Product *a, const Product *b) {
            a->matrix->cols == b->matrix->cols;
 }
 
-/* Rows [first, last) of a matrix with ordered rows of several tokens; `tile` holds four rows of it. */
-void rows_product(const Matrix *m, int64_t first, int64_t last, const float *ordered,
-                  int64_t ordered_stride, int tokens, float *tile, float *out, int64_t out_stride, int add) {
+/* out[t][i] (+)= row first + i of a matrix . x[t]; the rows of x ordered as `are_few(tokens)` says. `tile` has room
+   for TILE rows. */
+void rows_product(const Matrix *m, int64_t first, int64_t last, const float *ordered, int64_t stride, int tokens,
+                  float *tile, float *out, int64_t out_stride, int add) {
     int64_t size = ordered_size(m, 0);
-    for (int64_t row = first; row < last; row += 4) {
-        int rows = last - row < 4 ? (int)(last - row) : 4;
+    for (int64_t row = first; row < last; row += TILE) {
+        int rows = last - row < TILE ? (int)(last - row) : TILE;
         float *at = out + (row - first);
+        if (are_few(tokens)) {
+            float few[FEW * TILE], *to = add ? few : at;
+            dot(m, row, row + rows, ordered, stride, tokens, to, add ? TILE : out_stride);
+            for (int t = 0; add && t < tokens; t++)
+                for (int r = 0; r < rows; r++) at[t * out_stride + r] += few[t * TILE + r];
+            continue;
+        }
         unpack(m, row, row + rows, tile);
-        multiply(ordered, ordered_stride, tokens, tile, size, rows, (int)size, at, out_stride, add);
-        if (m->bias)
-            for (int t = 0; t < tokens; t++)
-                for (int r = 0; r < rows; r++) at[t * out_stride + r] += m->bias[row + r];
+        multiply(ordered, stride, tokens, tile, size, rows, (int)size, at, out_stride, add);
+        for (int t = 0; m->bias && t < tokens; t++)
+            for (int r = 0; r < rows; r++) at[t * out_stride + r] += m->bias[row + r];
     }
 }
 
@@ -49,10 +56,10 @@ static void project_one(Call *call, Hand *hand, const Product *p, int count, int
             }
             int64_t last = first + left < rows ? first + left : rows;
             left -= last - first;
-            if (!add) dot(p[i].matrix, first, last, ordered[i], p[i].out + first);
+            if (!add) dot(p[i].matrix, first, last, ordered[i], 0, 1, p[i].out + first, 0);
             for (int64_t row = first; add && row < last; row += PIECE * 4) {
                 int64_t end = row + PIECE * 4 < last ? row + PIECE * 4 : last;
-                dot(p[i].matrix, row, end, ordered[i], out);
+                dot(p[i].matrix, row, end, ordered[i], 0, 1, out, 0);
                 for (int64_t r = row; r < end; r++) p[i].out[r] += out[r - row];
             }
             first = 0;
@@ -84,7 +91,7 @@ void project(Call *call, Hand *hand, const Product *products, int count, int add
         for (int i = 0; i < count; i++)
             if (fresh[i])
                 order_row(products[i].matrix, products[i].x + t * products[i].x_stride,
-                                      ordered[i] + t * ordered_size(products[i].matrix, 0), 0);
+                                      ordered[i] + t * model->ordered, are_few(tokens));
     team_meet(hand);
     for (int64_t piece; (piece = team_take(hand, total, 1)) >= 0;) {
         int i = 0;
@@ -92,7 +99,7 @@ void project(Call *call, Hand *hand, const Product *products, int count, int add
         const Product *p = &products[i];
         int64_t first = (piece - starts[i]) * PIECE, last = first + PIECE;
         if (last > p->matrix->rows) last = p->matrix->rows;
-        rows_product(p->matrix, first, last, ordered[i], ordered_size(p->matrix, 0), tokens,
+        rows_product(p->matrix, first, last, ordered[i], model->ordered, tokens,
                      model->own[hand->thread], p->out + first, p->out_stride, add);
     }
     team_meet(hand);

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-#if defined(__F16C__)
+#if defined(__F16C__) || defined(__FMA__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
@@ -18,6 +18,7 @@
 typedef float V __attribute__((vector_size(32)));
 typedef int32_t I __attribute__((vector_size(32)));
 typedef uint32_t U __attribute__((vector_size(32)));
+typedef double D __attribute__((vector_size(32)));
 typedef uint16_t H __attribute__((vector_size(16)));
 
 INLINE V load(const float *at) { V v; memcpy(&v, at, sizeof v); return v; }
@@ -26,15 +27,45 @@ INLINE U load_words(const uint32_t *at) { U v; memcpy(&v, at, sizeof v); return 
 INLINE V splat(float s) { return (V){s, s, s, s, s, s, s, s}; }
 INLINE V to_float(U v) { return __builtin_convertvector((I)v, V); }
 
+/* a * b + c in one step where the processor has one. Left to itself GCC does so in some loops and not in others,
+   by what it knows of the processor, and the same row would have other bits in another loop. */
+INLINE V fused(V a, V b, V c) {
+#if defined(__FMA__)
+    return (V)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
+}
+
 INLINE V vmax(V a, V b) {
     I more = a > b;
     return (V)(((I)a & more) | ((I)b & ~more));
 }
 
-INLINE float sum(V v) {
-    float a = (v[0] + v[4]) + (v[2] + v[6]), b = (v[1] + v[5]) + (v[3] + v[7]);
-    return a + b;
+/* A vector that stays in its register: GCC would rather load it again for every use. */
+INLINE V load_once(const float *at) {
+    V v = load(at);
+#if defined(__AVX__)
+    __asm__("" : "+x"(v));
+#endif
+    return v;
 }
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (I){__VA_ARGS__})
+#endif
+
+/* The sums of four vectors: a's in lane 0, and so on; the upper lanes are of no use. */
+INLINE V sums(V a, V b, V c, V d) {
+    V ab = SHUFFLE(a, b, 0, 8, 2, 10, 4, 12, 6, 14) + SHUFFLE(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+    V cd = SHUFFLE(c, d, 0, 8, 2, 10, 4, 12, 6, 14) + SHUFFLE(c, d, 1, 9, 3, 11, 5, 13, 7, 15);
+    V all = SHUFFLE(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13) + SHUFFLE(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
+    return all + SHUFFLE(all, all, 4, 5, 6, 7, 0, 1, 2, 3);
+}
+
+INLINE float sum(V v) { return sums(v, v, v, v)[0]; }
 
 /* A 16-bit float of either kind as a float. */
 INLINE float from_bfloat(uint16_t h) {

@@ -133,6 +133,17 @@ def test_threads_change_no_bit(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [llama_config, deepseek_config])
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_a_few_tokens_at_once_give_the_bits_of_one_at_a_time(make: Any, bits: int) -> None:
+    """So drafts that are checked together are judged as they would have been one by one."""
+    native = NativeModel(packed_model(make(), bits=bits, dtype=mx.bfloat16), library(), 2)
+    tokens = tokens_for(native, 51)
+    alone = np.array(in_pieces(native, tokens, [1]))
+    for sizes in ([2], [3], [4], [5], [6], [7], [8], [1, 8, 3, 2]):
+        assert (np.array(in_pieces(native, tokens, sizes)) == alone).all()
+
+
+@pytest.mark.parametrize("make", [llama_config, deepseek_config])
 def test_a_long_context_is_looked_through_in_spans(make: Any) -> None:
     native, floats = both(packed_model(make(max_position_embeddings=8192, num_hidden_layers=1)))
     tokens = tokens_for(native, 5200)
