@@ -18,11 +18,21 @@ class NativeCache(KVCache):
     Where it holds numpy arrays, they are float32 [heads, capacity, size]; MLX arrays as in KVCache otherwise.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._slot: Slot | None = None
+        self._sizes = (0, 0, 0)
+
     def reserve(self, count: int, heads: int, key_size: int, value_size: int) -> Slot:
         """Makes room for `count` more tokens and says where; the caller adds to `offset` what it wrote."""
-        self.keys = self._roomy(self.keys, count, heads, key_size)
-        self.values = self._roomy(self.values, count, heads, value_size)
-        return Slot(self.keys.ctypes.data, self.values.ctypes.data, self.keys.shape[1])
+        sizes = (heads, key_size, value_size)
+        # One more token is the usual case, and asked of every layer for every token.
+        if self._slot is None or self._sizes != sizes or self.offset + count > self._slot.capacity:
+            self.keys = self._roomy(self.keys, count, heads, key_size)
+            self.values = self._roomy(self.values, count, heads, value_size)
+            self._slot = Slot(self.keys.ctypes.data, self.values.ctypes.data, self.keys.shape[1])
+            self._sizes = sizes
+        return self._slot
 
     def _roomy(self, held: Any, count: int, heads: int, size: int) -> Any:
         end = self.offset + count
@@ -52,6 +62,7 @@ class NativeCache(KVCache):
 
     @state.setter
     def state(self, arrays: tuple[Any, ...]) -> None:
+        self._slot = None
         self.keys, self.values = arrays if arrays else (None, None)
         self.offset = 0 if self.keys is None else self.keys.shape[2]
 

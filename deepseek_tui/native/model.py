@@ -71,15 +71,16 @@ class NativeModel:
     def __call__(self, tokens: Any, cache: Sequence[KVCache] | None = None) -> Any:
         if tokens.shape[0] != 1:
             return self.floats(tokens, cache)
-        return self.head(self.hidden(tokens, cache))
+        states = self._states(tokens, cache)
+        if len(states) > _FEW:
+            return self.head(mx.array(states)[None])
+        return mx.array(self._product(self._head, states))[None]
 
     def hidden(self, tokens: Any, cache: Sequence[KVCache] | None = None) -> Any:
         """tokens[B, T] -> [B, T, hidden_size], after the final norm. `cache` (make_cache) is extended."""
         if tokens.shape[0] != 1:
             return self.floats.hidden(tokens, cache)
-        x = self._embed(self._embedding, tokens)
-        self._run(0, len(self.plain.layers), x, cache if cache is not None else self.make_cache())
-        return mx.array(self._norm(self._final_norm, x))[None]
+        return mx.array(self._states(tokens, cache))[None]
 
     def head(self, hidden: Any) -> Any:
         """hidden[..., hidden_size] -> logits[..., vocab_size]."""
@@ -140,6 +141,12 @@ class NativeModel:
     def parameters(self) -> Any:
         """The weights as stored, as a tree of MLX arrays."""
         return self.plain.parameters()
+
+    def _states(self, tokens: Any, cache: Sequence[KVCache] | None) -> Any:
+        """tokens[1, T] -> numpy [T, hidden_size], after the final norm."""
+        x = self._embed(self._embedding, tokens)
+        self._run(0, len(self.plain.layers), x, cache if cache is not None else self.make_cache())
+        return self._norm(self._final_norm, x)
 
     def _embed(self, table: Matrix, tokens: Any) -> Any:
         ids = np.array(tokens[0].astype(mx.int32))
