@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import unicodedata
+from collections.abc import Collection
 from typing import Any
 
 from deepseek_tui.history.base import Base
@@ -54,6 +56,15 @@ class Shelf(Base):
             return [conversation_of(row) for row in db.execute(statement, page)]
 
         return self._read(work)
+
+    def listed(self, ids: Collection[str]) -> list[Conversation]:
+        """Those of the conversations `ids` that are not deleted, in no order."""
+        statement = (
+            f"SELECT {CONVERSATION_COLUMNS} FROM conversations c"
+            " WHERE c.deleted IS NULL AND c.id IN (SELECT value FROM json_each(?))"
+        )
+        known = json.dumps(list(ids))
+        return self._read(lambda db: [conversation_of(row) for row in db.execute(statement, (known,))])
 
     def organise(
         self,

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from deepseek_tui.history.store import Conversation, HistoryError, Message, Store
+from deepseek_tui.history.store import HistoryError, Message, Store
 from deepseek_tui.text.sanitize import sanitize_line
 
 T = TypeVar("T")
@@ -50,9 +50,6 @@ class Archive:
             return path[::-1]
 
         return await self.call(walk)
-
-    async def conversations(self) -> list[Conversation]:
-        return await self.call(lambda store: store.conversations())
 
     async def close(self) -> None:
         """Finish what was asked for and close the file."""

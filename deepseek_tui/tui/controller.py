@@ -22,6 +22,7 @@ from deepseek_tui.tui.branches import Branches
 from deepseek_tui.tui.choices import Choices
 from deepseek_tui.tui.model_shop import ModelShop
 from deepseek_tui.tui.reply import Reply
+from deepseek_tui.tui.shelf import Shelf
 from deepseek_tui.tui.switching import other_model, switch
 from deepseek_tui.tui.updates import (
     Added,
@@ -72,6 +73,7 @@ class Controller:
         self.context_policy = context_policy
         self.remote = remote
         self.branches = Branches(self)
+        self.shelf = Shelf(self.archive)
         self.shop = ModelShop(lambda pull: self.say(PullChanged(pull)))
         self.status = EngineStatus(
             phase=Phase.NO_MODEL if model is None else Phase.STARTING,
@@ -86,6 +88,7 @@ class Controller:
         self._running: Reply | None = None
         self._runner: asyncio.Task[None] | None = None
         self._loading: asyncio.Task[Failed | None] | None = None
+        self._reading_on: asyncio.Task[None] | None = None
         self.closed = False
         # Two messages sent in one breath must not both take the same turn as their parent.
         self.order = asyncio.Lock()
@@ -94,11 +97,20 @@ class Controller:
 
     async def open(self) -> None:
         """Open the history and show the conversation used last."""
-        conversations = await self.archive.conversations()
-        if conversations and self.shown is None:
-            await self.show(conversations[0].id)
+        await self.shelf.look()
+        used = [c for c in self.shelf.conversations if not c.archived]
+        if used and self.shown is None:
+            await self.show(max(used, key=lambda c: c.updated).id)
         else:
             await self.conversations_changed()
+        self._reading_on = asyncio.create_task(self._read_on())
+
+    async def _read_on(self) -> None:
+        """The rest of a long list, while the user is at work already."""
+        offset: int | None = 0
+        while offset is not None:
+            offset = await self.shelf.page(offset)
+            self._list_changed()
 
     def start_engine(self) -> None:
         """Start the child and load the model, in the background."""
@@ -117,9 +129,10 @@ class Controller:
             await asyncio.gather(self._runner, return_exceptions=True)
         if running is not None:
             await running.keep("stopped")
-        if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.gather(self._loading, return_exceptions=True)
+        for task in (self._loading, self._reading_on):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await self.shop.close()
         await self.client.close()
         await self.archive.close()
@@ -147,7 +160,9 @@ class Controller:
         self.say(Opened(found, current, writing, places, chosen))
         if line := other_model(self, found, messages):
             self.say(Noticed(conversation, line))
-        await self.conversations_changed()
+        if found.unread:
+            await self.archive.call(lambda s: s.organise(conversation, unread=False))
+        await self.conversations_changed(conversation)
 
     async def choices(self) -> tuple[str, Choices]:
         """System prompt and settings of the conversation shown, or of the one that comes next."""
@@ -170,7 +185,22 @@ class Controller:
 
     async def rename(self, conversation: str, title: str) -> None:
         await self.archive.call(lambda s: s.rename(conversation, title))
-        await self.conversations_changed()
+        await self.conversations_changed(conversation)
+
+    async def organise(
+        self,
+        conversation: str,
+        *,
+        pinned: bool | None = None,
+        archived: bool | None = None,
+        folder: str | None = None,
+        unread: bool | None = None,
+    ) -> None:
+        """Change where a conversation stands in the list."""
+        await self.archive.call(
+            lambda s: s.organise(conversation, pinned=pinned, archived=archived, folder=folder, unread=unread)
+        )
+        await self.conversations_changed(conversation)
 
     async def delete(self, conversation: str) -> None:
         """Put a conversation out of sight and stop what is written in it. `undelete` brings it back."""
@@ -180,17 +210,20 @@ class Controller:
         await self.archive.call(lambda s: s.delete(conversation))
         if self.shown == conversation:
             await self.new()
-        else:
-            await self.conversations_changed()
+        await self.conversations_changed(conversation)
 
     async def undelete(self, conversation: str) -> None:
         await self.archive.call(lambda s: s.undelete(conversation))
         await self.show(conversation)
 
-    async def conversations_changed(self) -> None:
-        conversations = tuple(await self.archive.conversations())
-        active = frozenset(r.conversation for r in self.replies)
-        self.say(ConversationsChanged(conversations, self.shown, active))
+    async def conversations_changed(self, *changed: str) -> None:
+        """Tell the list that it is another one; `changed` are read again, with the newest."""
+        await self.shelf.look(*changed)
+        self._list_changed()
+
+    def _list_changed(self) -> None:
+        active = tuple(dict.fromkeys(r.conversation for r in self.replies))
+        self.say(ConversationsChanged(self.shelf.conversations, self.shown, active))
 
     # --- messages --------------------------------------------------------------------------------
 
@@ -356,7 +389,10 @@ class Controller:
                 ended, self._running = self._running, None
                 self.set_status(making=False)
             self.say(ReplyEnded(ended.current()))
-            await self.conversations_changed()
+            if ended.conversation == self.shown:
+                await self.conversations_changed(ended.conversation)
+            else:
+                await self.organise(ended.conversation, unread=True)
 
     def _device(self) -> str:
         return sanitize_line(self.client.hello.device) if self.client.hello else ""

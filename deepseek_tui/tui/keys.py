@@ -12,8 +12,8 @@ from textual.binding import Binding
 from deepseek_tui.text.sanitize import sanitize_line
 from deepseek_tui.tui.key_names import key_names
 from deepseek_tui.tui.screens.chat import ChatScreen
+from deepseek_tui.tui.widgets.conversation_list import ConversationList
 from deepseek_tui.tui.widgets.prompt import Prompt
-from deepseek_tui.tui.widgets.sidebar import ConversationList
 
 
 def groups(app_class: type[App[Any]]) -> list[tuple[str, list[Binding]]]:

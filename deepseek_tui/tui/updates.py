@@ -61,11 +61,11 @@ class StatusChanged:
 
 @dataclass(frozen=True)
 class ConversationsChanged:
-    """The list is another one; `active` holds the ids of conversations with a reply under way or in line."""
+    """The list is another one; `active`: those with a reply under way or in line, in that order."""
 
     conversations: tuple[Conversation, ...]
     shown: str | None
-    active: frozenset[str]
+    active: tuple[str, ...]
 
 
 @dataclass(frozen=True)

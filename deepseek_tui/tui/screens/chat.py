@@ -30,7 +30,7 @@ from deepseek_tui.tui.updates import (
     Update,
     note_of,
 )
-from deepseek_tui.tui.widgets import sidebar as side
+from deepseek_tui.tui.widgets import conversation_list as side
 from deepseek_tui.tui.widgets.hint_bar import HintBar
 from deepseek_tui.tui.widgets.prompt import Prompt
 from deepseek_tui.tui.widgets.sidebar import Sidebar
@@ -235,6 +235,13 @@ class ChatScreen(MessageScreen):
     @on(side.Rename)
     def _rename(self, event: side.Rename) -> None:
         self.in_order(self.controller.rename(event.conversation, event.title))
+
+    @on(side.Organise)
+    def _organise(self, event: side.Organise) -> None:
+        change = self.controller.organise(
+            event.conversation, pinned=event.pinned, archived=event.archived, folder=event.folder
+        )
+        self.in_order(change)
 
     @on(side.Delete)
     def _delete(self, event: side.Delete) -> None:

@@ -1,74 +1,36 @@
-"""The list of conversations: open, rename in place, delete and take it back."""
+"""The list of conversations with what belongs to it: filter, renaming in place, taking a deletion back."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from textual import events, on
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, Static
 
 from deepseek_tui.history.store import Conversation
 from deepseek_tui.text.sanitize import sanitize_line
+from deepseek_tui.tui.widgets.conversation_list import (
+    UNTITLED,
+    ConversationList,
+    Open,
+    Organise,
+    Rename,
+    Undelete,
+)
+from deepseek_tui.tui.widgets.line_list import LineList
 
-UNTITLED = "New conversation"
-
-
-@dataclass
-class Open(Message):
-    conversation: str
-
-
-@dataclass
-class Rename(Message):
-    conversation: str
-    title: str
-
-
-@dataclass
-class Delete(Message):
-    conversation: str
-
-
-@dataclass
-class Undelete(Message):
-    conversation: str
-
-
-class ConversationList(OptionList):
-    """One line each: a mark for the one shown or being written in, the title, how old it is.
-
-    | Key | What it does |
-    | :- | :- |
-    | enter | Open. |
-    | delete, d | Delete. |
-    | u, ctrl+z | Take the deletion back. |
-    """
-
-    BINDINGS = [
-        Binding("enter", "select", "Open the conversation", id="list.open"),
-        Binding("delete,d", "delete", "Delete the conversation", id="list.delete"),
-        Binding("u,ctrl+z", "undelete", "Take the deletion back", id="list.undo"),
-    ]
-
-    def on_focus(self) -> None:
-        if self.highlighted is None and self.option_count:
-            self.highlighted = 0
-
-    def action_delete(self) -> None:
-        option = self.highlighted_option
-        if option is not None and option.id is not None:
-            self.post_message(Delete(option.id))
-
-    def action_undelete(self) -> None:
-        self.post_message(Undelete(""))
+KEYS = "/ filter  p pin  f folder\nF2 name  a archive  d delete"
+FOLDER_KEYS = "Name of the folder;\nempty: in none. Enter keeps it"
+FILTER_KEYS = "Words of title or folder\nEnter open  Esc all"
 
 
 class UndoBar(Static):
@@ -79,85 +41,77 @@ class UndoBar(Static):
         self.post_message(Undelete(""))
 
 
-class RenameField(Input):
-    """The title being changed, over its line in the list."""
+class LineField(Input):
+    """A title or folder being changed, over its line in the list."""
 
-    BINDINGS = [Binding("escape", "leave", "Keep the old title", show=False)]
+    BINDINGS = [Binding("escape", "leave", "Keep what was there", show=False)]
 
     @dataclass
     class Left(Message):
-        """Renaming is over; `title` is the new one, None to keep the old."""
+        """It is over; `text` is what was written, None to keep what was there."""
 
-        title: str | None
+        text: str | None
 
     def action_leave(self) -> None:
         self.post_message(self.Left(None))
-
-    def action_submit_title(self) -> None:
-        self.post_message(self.Left(self.value))
 
     def on_blur(self) -> None:
         self.post_message(self.Left(self.value))
 
 
+class FilterField(Input):
+    """What to look for in the list."""
+
+    BINDINGS = [
+        Binding("escape", "leave", "Show all again", show=False),
+        Binding("down,up", "to_list", "Into the list", show=False),
+    ]
+
+    @dataclass
+    class Left(Message):
+        """`keep`: what is found stays in the list."""
+
+        keep: bool
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left(False))
+
+    def action_to_list(self) -> None:
+        self.post_message(self.Left(True))
+
+
 class Sidebar(Vertical):
-    """`clock` gives the time of day in seconds, for the ages."""
+    """`clock` gives the time of day in seconds, for days and ages."""
+
+    BINDINGS = [Binding("escape", "show_all", "Show all again", show=False)]
 
     def __init__(self, *, id: str | None = None, clock: Callable[[], float] = time.time) -> None:
         super().__init__(id=id)
         self._clock = clock
-        self._conversations: dict[str, Conversation] = {}
         self._deleted: Conversation | None = None
-        self._renaming: str | None = None
+        self._writing: tuple[str, Literal["title", "folder"]] | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("Conversations", id="sidebar-title", markup=False)
+        yield FilterField(id="filter", compact=True, placeholder="Filter")
         yield Static("What you write about is listed here.", id="none-yet", markup=False)
-        yield ConversationList(id="conversations", markup=False)
-        yield Static("F2 rename · d delete", id="list-keys", markup=False)
-        yield RenameField(id="rename", compact=True)
+        yield ConversationList(id="conversations", clock=self._clock)
+        yield Static(KEYS, id="list-keys", markup=False)
+        yield LineField(id="rename", compact=True)
         yield UndoBar(id="undo", markup=False)
 
     @property
     def list(self) -> ConversationList:
         return self.query_one(ConversationList)
 
-    def show(
-        self, conversations: tuple[Conversation, ...], shown: str | None, active: frozenset[str]
-    ) -> None:
-        """Another content. The highlighted line stays on its conversation where that is still there."""
-        options = self.list
-        kept = options.highlighted_option.id if options.highlighted_option else None
-        row = options.highlighted or 0
-        self._conversations = {c.id: c for c in conversations}
+    def show(self, conversations: Sequence[Conversation], shown: str | None, active: Sequence[str]) -> None:
+        """Another content. `active`: those with a reply under way or in line, in that order."""
         self.set_class(not conversations, "-none")
-        options.set_options(
-            Option(self._line(c, c.id == shown, c.id in active), id=c.id) for c in conversations
-        )
-        wanted = kept if options.has_focus and kept in self._conversations else shown
-        if wanted in self._conversations:
-            options.highlighted = options.get_option_index(wanted)
-        elif options.has_focus and conversations:
-            options.highlighted = min(row, len(conversations) - 1)
+        self.list.show(conversations, shown, active)
 
     def rename(self, conversation: str | None) -> None:
-        """Let the user write another title, for `conversation` or the highlighted one."""
-        option = self.list.highlighted_option
-        identity = conversation or (option.id if option else None)
-        if identity not in self._conversations:
-            return
-        row = self.list.get_option_index(identity)
-        self.list.highlighted = row
-        self.list.scroll_to_highlight()
-        self._renaming = identity
-        field = self.query_one(RenameField)
-        field.value = sanitize_line(self._conversations[identity].title)
-        field.styles.offset = (
-            0,
-            self.list.region.y - self.content_region.y + row - round(self.list.scroll_target_y),
-        )
-        field.add_class("-shown")
-        field.focus()
+        """Let the user write another title, for `conversation` or the one meant in the list."""
+        self._write(conversation or self.list.key, "title")
 
     def deleted(self, conversation: Conversation | None) -> None:
         """Offer to take a deletion back, or with None stop offering it."""
@@ -170,7 +124,7 @@ class Sidebar(Vertical):
             bar.update(Content.assemble(said, ("u", "bold $text-accent"), " takes it back"))
 
     def find(self, conversation: str) -> Conversation | None:
-        return self._conversations.get(conversation)
+        return self.list.find(conversation)
 
     def on_descendant_focus(self) -> None:
         self.add_class("-focused")
@@ -186,58 +140,105 @@ class Sidebar(Vertical):
                 self.post_message(Undelete(self._deleted.id))
                 self.deleted(None)
 
-    @on(OptionList.OptionSelected)
-    def _open(self, event: OptionList.OptionSelected) -> None:
+    @on(LineList.Chosen)
+    def _open(self, event: LineList.Chosen) -> None:
         event.stop()
-        if event.option.id is not None:
-            self.post_message(Open(event.option.id))
+        self._end_filter()
+        self.post_message(Open(event.key))
 
-    @on(Input.Submitted)
+    # --- filtering -------------------------------------------------------------------------------
+
+    @on(ConversationList.Filter)
+    def _begin_filter(self) -> None:
+        field = self.query_one(FilterField)
+        field.add_class("-shown")
+        field.focus()
+        self._hint(FILTER_KEYS)
+
+    @on(Input.Changed, "#filter")
+    def _filter(self, event: Input.Changed) -> None:
+        event.stop()
+        self.list.filter(event.value)
+
+    @on(Input.Submitted, "#filter")
+    def _open_found(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self.list.key:
+            self.list.action_choose()
+
+    @on(FilterField.Left)
+    def _leave_filter(self, event: FilterField.Left) -> None:
+        event.stop()
+        self.list.focus()
+        if event.keep and self.query_one(FilterField).value:
+            self._hint(KEYS)
+        else:
+            self._end_filter()
+
+    def action_show_all(self) -> None:
+        if not self.query_one(FilterField).has_class("-shown"):
+            raise SkipAction
+        self.list.focus()
+        self._end_filter()
+
+    def _end_filter(self) -> None:
+        field = self.query_one(FilterField)
+        field.clear()
+        field.remove_class("-shown")
+        self._hint(KEYS)
+
+    def _hint(self, text: str) -> None:
+        self.query_one("#list-keys", Static).update(text)
+
+    # --- writing over a line ---------------------------------------------------------------------
+
+    @on(ConversationList.Folder)
+    def _begin_folder(self) -> None:
+        self._hint(FOLDER_KEYS)
+        self._write(self.list.key, "folder")
+
+    def _write(self, identity: str, what: Literal["title", "folder"]) -> None:
+        found = self.list.find(identity)
+        if found is None:
+            return
+        self.list.point_at(identity)
+        self.list.scroll_to_highlight()
+        self._writing = identity, what
+        field = self.query_one(LineField)
+        field.value = sanitize_line(getattr(found, what))
+        field.placeholder = "Folder" if what == "folder" else UNTITLED
+        line = self.list.line_of(self.list.index_of(identity))
+        field.styles.offset = (0, self.list.region.y - self.content_region.y + line)
+        field.add_class("-shown")
+        field.focus()
+
+    @on(Input.Submitted, "#rename")
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self._end_rename(event.value)
+        self._end_writing(event.value)
 
-    @on(RenameField.Left)
-    def _left(self, event: RenameField.Left) -> None:
+    @on(LineField.Left)
+    def _left(self, event: LineField.Left) -> None:
         event.stop()
-        self._end_rename(event.title)
+        self._end_writing(event.text)
 
-    def _end_rename(self, title: str | None) -> None:
-        conversation, self._renaming = self._renaming, None
-        if conversation is None:
+    def _end_writing(self, text: str | None) -> None:
+        writing, self._writing = self._writing, None
+        if writing is None:
             return
-        field = self.query_one(RenameField)
+        field = self.query_one(LineField)
         if field.has_focus:
             self.list.focus()
         field.remove_class("-shown")
-        clean = sanitize_line(title or "").strip()
-        if clean and clean != self._conversations[conversation].title:
-            self.post_message(Rename(conversation, clean))
-
-    def _line(self, conversation: Conversation, shown: bool, active: bool) -> Content:
-        mark = "▸ " if active else "• " if shown else "  "
-        age = age_of(self._clock() - conversation.updated)
-        title = sanitize_line(conversation.title) or UNTITLED
-        room = LINE_WIDTH - len(mark) - len(age) - 1
-        text = Content(title).truncate(room, ellipsis=True)
-        gap = " " * (room - text.cell_length + 1)
-        return Content.assemble(
-            (mark, "$text-accent"),
-            text.stylize("bold") if shown else text,
-            (f"{gap}{age}", "$foreground 60%"),
-        )
-
-
-# Cells for one line: the sidebar without its padding and the bar that scrolls it.
-LINE_WIDTH = 28
-
-
-def age_of(seconds: float) -> str:
-    """A time span in at most four characters."""
-    for size, sign in ((31_536_000, "y"), (604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{int(seconds // size)}{sign}"
-    return "now"
+        self._hint(KEYS)
+        identity, what = writing
+        found = self.list.find(identity)
+        if text is None or found is None or (clean := sanitize_line(text).strip()) == getattr(found, what):
+            return
+        if what == "folder":
+            self.post_message(Organise(identity, folder=clean))
+        elif clean:
+            self.post_message(Rename(identity, clean))
 
 
 def _cut(text: str, length: int) -> str:
