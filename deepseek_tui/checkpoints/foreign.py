@@ -43,7 +43,7 @@ def load_foreign(
     precision = precision_of(config, weights)
     try:
         inner = foreign.build(path)
-    except Exception as error:  # noqa: BLE001 - strangers' code: any kind may come
+    except Exception as error:
         raise CheckpointError(
             f"{path}: mlx-lm cannot load this {model_type} model: {_sentence(error)}.",
             "Its config.json and its weights may not belong together, or a newer mlx-lm is needed.",

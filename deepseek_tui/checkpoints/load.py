@@ -10,8 +10,8 @@ import mlx.core as mx
 
 from deepseek_tui.checkpoints.build import LoadedModel, Progress, build_model
 from deepseek_tui.checkpoints.errors import CheckpointError
-from deepseek_tui.checkpoints.foreign import is_foreign, load_foreign
 from deepseek_tui.checkpoints.folder import locate, read_config, read_headers
+from deepseek_tui.checkpoints.foreign import is_foreign, load_foreign
 from deepseek_tui.checkpoints.sums import check_sums
 
 

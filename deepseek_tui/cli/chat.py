@@ -15,6 +15,9 @@ from deepseek_tui.errors import UserError
 def configure(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     add_sampling_options(parser)
+    parser.add_argument(
+        "--persona", metavar="NAME", help="begin new conversations with a persona, kept with F3, F7"
+    )
     parser.add_argument("--theme", metavar="NAME", help="colours of the screen")
     parser.add_argument(
         "--engine-command",
@@ -28,21 +31,23 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             "The chat needs a terminal for input and output.", "In a script use: deepseek-tui run -p TEXT"
         )
+    from deepseek_tui.personas import load_persona
     from deepseek_tui.settings import BUILT_IN, load_settings_or_defaults, resolve_model
     from deepseek_tui.tui.app import run_chat
 
     settings, problems = load_settings_or_defaults()
     if args.theme:
         settings = dataclasses.replace(settings, theme=args.theme)
+    wanted = args.model or (load_persona(args.persona).model if args.persona else None)
     command = args.engine_command or settings.engine_command
     model: Path | None = None
     model_problem = None
     if command:
         # The path or name means something on the machine where the engine runs, perhaps not on this one.
-        model = Path(args.model or settings.model or BUILT_IN)
+        model = Path(wanted or settings.model or BUILT_IN)
     else:
         try:
-            model = resolve_model(args.model, settings)
+            model = resolve_model(wanted, settings)
         except UserError as error:
             model_problem = str(error)
     if not sys.stderr.isatty():
@@ -56,5 +61,6 @@ def run(args: argparse.Namespace) -> int:
         problems=problems,
         engine_command=shlex.split(command) if command else None,
         sampling=sampling_from(args),
-        system_prompt=args.system_prompt if args.system_prompt is not None else settings.system_prompt,
+        system_prompt=args.system_prompt,
+        persona=args.persona,
     )

@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--choices", type=Path, nargs="+", default=[], metavar="FILE", help="questions with choices, .jsonl")
     add("--lm-eval", nargs="+", metavar="TASK", help="tasks of lm-evaluation-harness, where it is installed")
     add("--limit", type=int, metavar="N", help="examples of each of its tasks")
-    add("--rows", type=int, default=16, metavar="N", help="chats answered together (16)")
+    add("--rows", type=int, default=32, metavar="N", help="chats answered together (32)")
     add("--json", action="store_true", help="print one JSON object, replies included")
 
 

@@ -31,7 +31,7 @@ def decode_rows(
     max_tokens: int,
     ends: Collection[int],
     choose: Choose = greedy,
-    rows: int = 16,
+    rows: int = 32,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> list[list[int]]:
     """The reply to each of `prompts` (ids, none empty), at most `max_tokens` ids with the end-of-turn id.

@@ -36,7 +36,7 @@ class Wishes:
     chats: Sequence[Chat] = ()
     mode: str = "greedy"
     seed: int = 0
-    rows: int = 16
+    rows: int = 32
     texts: Sequence[Path] = ()
     text_tokens: int = 20_000
     precisions: Sequence[int] = ()

@@ -108,7 +108,7 @@ def run_suite(
 
 
 def greedy_answers(
-    model: Any, tokenizer: Tokenizer, *, rows: int = 16, max_tokens: int = MAX_TOKENS
+    model: Any, tokenizer: Tokenizer, *, rows: int = 32, max_tokens: int = MAX_TOKENS
 ) -> Answer:
     """Answers by the most likely tokens, many chats at once."""
 

@@ -279,10 +279,11 @@ class _Job:
         return weights
 
     def _config(self) -> dict[str, Any]:
-        config = {key: value for key, value in asdict(self.args).items() if value is not None}
+        # Readers take a size of their own for a key that is not there, so "none" is written out.
+        config = asdict(self.args)
         if self.args.n_routed_experts is None:
-            for key in ("moe_intermediate_size", "first_k_dense_replace"):
-                config.pop(key, None)
+            config["moe_intermediate_size"] = None
+            config["first_k_dense_replace"] = self.args.num_hidden_layers
         for key in ("prediction_embedding", "prediction_head"):
             del config[key]
         config["architectures"] = ["DeepseekV3ForCausalLM"]

@@ -77,9 +77,13 @@ def upcycle_directory(
     }
     config = {**made.config, "torch_dtype": dtype}
     config.update({key: loaded.config[key] for key in _TOKEN_KEYS if key in loaded.config})
+    parameters = sum(int(array.size) for array in weights.values())
+    if config["tie_word_embeddings"]:
+        # mlx-lm knows this architecture with a head of its own only.
+        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     files = [source / name for name in _PAPERS if (source / name).is_file()]
     save_model_dir(out, weights, config, files=files)
-    return Done(made.layers, made.distances, sum(int(array.size) for array in weights.values()))
+    return Done(made.layers, made.distances, parameters)
 
 
 def _text(model: Any, tokenizer: Tokenizer, wanted: Calibration, seed: int, report: Report) -> Any:

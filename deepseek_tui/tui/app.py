@@ -14,8 +14,10 @@ from textual.widgets import Input, TextArea
 from deepseek_tui import paths
 from deepseek_tui.engine.client import EngineClient
 from deepseek_tui.engine.protocol import Sampling
+from deepseek_tui.personas import load_persona
 from deepseek_tui.settings import BUILT_IN, Settings
 from deepseek_tui.text.sanitize import sanitize_line
+from deepseek_tui.tui.choices import Choices
 from deepseek_tui.tui.controller import Controller
 from deepseek_tui.tui.copying import copy
 from deepseek_tui.tui.keys import problems_with
@@ -88,13 +90,23 @@ def run_chat(
     problems: Sequence[str] = (),
     engine_command: list[str] | None = None,
     sampling: Sampling | None = None,
-    system_prompt: str = "",
+    system_prompt: str | None = None,
+    persona: str | None = None,
 ) -> int:
     """Run the chat until the user quits and return the exit code.
 
-    `model_problem`: why there is no `model`. `problems`: what is wrong with the settings. `sampling`: from
-    flags, over those of the settings.
+    `model_problem`: why there is no `model`. `problems`: what is wrong with the settings. `sampling` and
+    `system_prompt`: from flags, over those of the settings. `persona`: the name of the one that new
+    conversations begin with; flags win over it. Raises UserError when there is none of that name.
     """
+    flags = sampling or Sampling()
+    usual_prompt = settings.system_prompt if system_prompt is None else system_prompt
+    first: tuple[str, Choices] | None = None
+    if persona is not None:
+        put_on = load_persona(persona)
+        chosen = Choices(flags.over(put_on.sampling), put_on.context_policy, put_on.thinking)
+        overridden = system_prompt is not None or put_on.system_prompt is None
+        first = usual_prompt if overridden else put_on.system_prompt or "", chosen
     controller = Controller(
         client=EngineClient(engine_command),
         history=paths.history_path(),
@@ -102,9 +114,10 @@ def run_chat(
         adapter_path=adapter_path,
         model_name=BUILT_IN if model is not None and model == paths.builtin_model() else "",
         model_problem=model_problem,
-        sampling=(sampling or Sampling()).over(settings.sampling),
-        system_prompt=system_prompt,
+        sampling=flags.over(settings.sampling),
+        system_prompt=usual_prompt,
         context_policy=settings.context_policy,
+        first=first,
         remote=engine_command is not None,
     )
     app = ChatApp(controller, settings, problems)

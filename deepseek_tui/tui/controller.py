@@ -44,8 +44,8 @@ class Controller:
     """One chat application's state: the conversation shown, the line of replies, the engine.
 
     `model`: what to load, None where nothing is installed; `model_problem` then says what to do. `model_name`
-    is shown until the engine says a better one. `remote`: the engine may run on another machine. `choices`
-    are what a new conversation begins with.
+    is shown until the engine says a better one. `remote`: the engine may run on another machine. `first`:
+    system prompt and settings that new conversations begin with, where those are not the usual ones.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Controller:
         sampling: Sampling | None = None,
         system_prompt: str = "",
         context_policy: ContextPolicy = "roll",
-        choices: Choices | None = None,
+        first: tuple[str, Choices] | None = None,
         remote: bool = False,
     ) -> None:
         self.updates: asyncio.Queue[Update] = asyncio.Queue()
@@ -80,9 +80,9 @@ class Controller:
             model=sanitize_line(model_name or Path(model or "").name),
         )
         self.shown: str | None = None
-        self._first_choices = choices or Choices()
+        self._first = first or (system_prompt, Choices())
         # System prompt and settings of the conversation that begins with the next message.
-        self._next = system_prompt, self._first_choices
+        self._next = self._first
         self.adapter_path = adapter_path
         self._line: deque[Reply] = deque()
         self._running: Reply | None = None
@@ -142,7 +142,7 @@ class Controller:
     async def new(self) -> None:
         """An empty screen; the conversation begins with its first message."""
         self.shown = None
-        self._next = self.system_prompt, self._first_choices
+        self._next = self._first
         self.say(Opened(None))
         await self.conversations_changed()
 

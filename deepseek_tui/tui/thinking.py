@@ -31,18 +31,22 @@ class Thinking:
         if self.state == "none":
             return text
         self._held += text
+        state = self._advance()
+        if state in ("undecided", "open"):
+            return ""
+        answer, self._held = self._held, ""
+        if state == "closed":
+            # Line ends between the block and the answer belong to neither.
+            answer = answer.lstrip("\n")
+            self.state = "none" if answer else "closed"
+        return answer
+
+    def _advance(self) -> State:
         if self.state == "undecided":
             self._decide()
         if self.state == "open":
             self._think()
-        if self.state == "undecided" or self.state == "open":
-            return ""
-        answer, self._held = self._held, ""
-        # Line ends between the block and the answer belong to neither.
-        if self.state == "closed" and answer.strip("\n"):
-            self.state = "none"
-            return answer.lstrip("\n")
-        return "" if self.state == "closed" else answer
+        return self.state
 
     def _decide(self) -> None:
         start = self._held.lstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from deepseek_tui.checkpoints.load import load_model
 from deepseek_tui.models import llama as llama_type
 from deepseek_tui.training.errors import TrainingError
 from deepseek_tui.training.upcycle import Plan, Upcycled, check_source, upcycle
+from deepseek_tui.training.upcycle_directory import Calibration, upcycle_directory
 from deepseek_tui.training.upcycle_experts import FeedForward, Sizes, gate_weights, split
 from deepseek_tui.training.upcycle_layers import choose_layers
 from deepseek_tui.training.upcycle_measure import Ends
@@ -111,6 +113,30 @@ def test_what_cannot_be_converted_is_said(llama: Any) -> None:
         check_source(llama, Plan(layers=3))
     with pytest.raises(TrainingError, match="even"):
         check_source(llama, Plan(rope_dim=7))
+
+
+@pytest.mark.parametrize("steps", [("attention",), ("attention", "experts")], ids=["dense", "experts"])
+def test_mlx_lm_reads_what_is_written(tmp_path: Path, steps: tuple[str, ...]) -> None:
+    from mlx_lm.utils import load_model as load_elsewhere
+
+    weights = Path(__file__).parents[2] / "weights"
+    source = tmp_path / "source"
+    shutil.copytree(FIXTURES / "llama-tiny", source)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(weights / name, source)
+    text = tmp_path / "text.txt"
+    # One-byte tokens only, as this tiny model's vocabulary ends at 512.
+    text.write_text("zqj xkv wpf " * 200, encoding="utf-8")
+    out = tmp_path / "out"
+    plan = Plan(steps=steps, experts=4, expert_size=32)
+    done = upcycle_directory(source, out, plan, Calibration(text, 512, 32), dtype="float32")
+    ours, (theirs, _) = load_model(out), load_elsewhere(out)
+    tokens = mx.array([[1, 5, 9, 200, 40]])
+    assert np.allclose(np.array(ours.model(tokens)), np.array(theirs(tokens)), atol=2e-4)
+    assert done.parameters == ours.parameters
+    assert (out / "tokenizer.json").exists()
+    with pytest.raises(TrainingError, match="exists already"):
+        upcycle_directory(source, out, plan, Calibration(text, 512, 32))
 
 
 def test_the_same_seed_gives_the_same_weights(llama: Any, tokens: Any) -> None:

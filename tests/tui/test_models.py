@@ -189,7 +189,7 @@ async def test_a_stopped_download_can_be_taken_up_again(tmp_path: Path, hub: Hub
         assert "Enter goes on from there" in screen.text
         await screen.press("enter")
         await screen.until(lambda: (paths.models_dir() / "Tiny-llama").exists())
-        await screen.until(lambda: found.list.model("Tiny-llama") and found.list.model("Tiny-llama").path)
+        await screen.until(lambda: getattr(found.list.model("Tiny-llama"), "path", None))
     source = json.loads((paths.models_dir() / "Tiny-llama" / ".source.json").read_text())
     assert source["id"] == REPO
 

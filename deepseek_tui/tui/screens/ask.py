@@ -25,6 +25,7 @@ class AskScreen(ModalScreen[str | None]):
     """
 
     CSS_PATH = "dialogs.tcss"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
     BINDINGS = [Binding("escape", "dismiss", "Cancel", show=False)]
 
     def __init__(self, title: str, value: str, check: Callable[[str, bool], str], note: str = "") -> None:

@@ -20,10 +20,10 @@ from deepseek_tui.tui.widgets.message import LABELS
 Rows = list[tuple[str, str]]
 
 _REASONS = {
-    "stop": "the model ended it",
+    "stop": "the model",
     "length": "the length limit",
-    "context": "the context was full",
-    "cancelled": "stopped by you",
+    "context": "the full context",
+    "cancelled": "you",
 }
 _STATES = {"streaming": "being written", "stopped": "stopped", "failed": "it failed", "complete": "complete"}
 _SETTINGS = {
@@ -44,6 +44,7 @@ class DetailsScreen(ModalScreen[None]):
     """
 
     CSS_PATH = "dialogs.tcss"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
     BINDINGS = [Binding("escape,i,enter,q", "dismiss", "Close", show=False)]
 
     def __init__(self, message: Message, place: Place | None) -> None:

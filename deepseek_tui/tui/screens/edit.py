@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -22,7 +23,7 @@ class Edited:
 
 
 class EditArea(TextArea):
-    """The text. For a question Enter sends it, as in the prompt; `lines` are made with Ctrl+J then."""
+    """The text. `sends`: Enter sends it, as in the prompt, and Ctrl+J makes a new line."""
 
     BINDINGS = [
         Binding("ctrl+j,shift+enter", "newline", "New line", show=False),
@@ -40,9 +41,10 @@ class EditArea(TextArea):
         self.replace("\n", *self.selection, maintain_selection_offset=False)
         self.scroll_cursor_visible()
 
-    def check_consume_key(self, key: str, character: str | None = None) -> bool:
-        # Enter is for the screen's binding where it sends.
-        return not (key == "enter" and self._sends) and super().check_consume_key(key, character)
+    async def _on_key(self, event: events.Key) -> None:
+        # Where Enter sends it is a binding of the screen; the text area would take it for a new line.
+        if event.key == "enter" and self._sends:
+            event.prevent_default()
 
 
 class EditScreen(ModalScreen[Edited | None]):
@@ -57,6 +59,7 @@ class EditScreen(ModalScreen[Edited | None]):
     """
 
     CSS_PATH = "dialogs.tcss"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
     BINDINGS = [
         Binding("enter", "save", "Send", show=False),
         Binding("ctrl+s", "save", "Keep", show=False, priority=True),
@@ -74,9 +77,9 @@ class EditScreen(ModalScreen[Edited | None]):
         with Vertical(classes="dialog -large") as box:
             box.border_title = "Edit your message" if question else "Edit the reply"
             box.border_subtitle = (
-                "Enter sends it as a new branch · Ctrl+J new line · Esc cancels"
+                "Enter send · Ctrl+J new line · Esc cancel"
                 if question
-                else "Ctrl+S keeps it · F6 lets the model go on · Esc cancels"
+                else "Ctrl+S keep · F6 go on from here · Esc cancel"
             )
             yield EditArea(self._text, sends=question)
 

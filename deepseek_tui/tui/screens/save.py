@@ -32,6 +32,7 @@ class SaveScreen(ModalScreen[Path | None]):
     """
 
     CSS_PATH = "dialogs.tcss"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
     BINDINGS = [
         Binding("escape", "dismiss", "Cancel", show=False),
         Binding("up", "block(-1)", "The block before", show=False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.binding import Binding
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -66,7 +67,8 @@ class HintBar(Widget):
         """The first key of an action as it is bound now."""
         from deepseek_tui.tui.widgets.message_log import MessageLog
 
-        built_in = next((b.key for b in MessageLog.BINDINGS if getattr(b, "id", None) == identity), "")
+        bindings = (b for b in MessageLog.BINDINGS if isinstance(b, Binding))
+        built_in = next((b.key for b in bindings if b.id == identity), "")
         return key_names(self.app._keymap.get(identity, built_in).split(",")[0])
 
 
