@@ -40,9 +40,12 @@ class Shelf(Base):
         words = folded(text).split()
         if words:
             conditions.append("matches(c.title, c.folder)")
+        # Which ones first, by the index alone: their messages are counted for no row that is not wanted.
+        order = "ORDER BY c.pinned DESC, c.updated DESC, c.number DESC"
         statement = (
-            f"SELECT {CONVERSATION_COLUMNS} FROM conversations c WHERE {' AND '.join(conditions)}"
-            " ORDER BY c.pinned DESC, c.updated DESC, c.number DESC LIMIT ? OFFSET ?"
+            f"SELECT {CONVERSATION_COLUMNS} FROM conversations c WHERE c.number IN"
+            f" (SELECT c.number FROM conversations c WHERE {' AND '.join(conditions)} {order}"
+            f" LIMIT ? OFFSET ?) {order}"
         )
 
         def matches(title: str, folder: str) -> bool:
