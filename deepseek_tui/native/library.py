@@ -92,6 +92,7 @@ def open_library(path: Path) -> Any:
     library = ctypes.CDLL(str(path))
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "native_make": (c_void_p, [POINTER(Shape), POINTER(Layer), POINTER(Matrix), c_int, c_int]),
+        "native_size": (c_int64, [c_int]),
         "native_free": (None, [c_void_p]),
         "native_threads": (c_int, [c_void_p]),
         "native_run": (c_int, [c_void_p, c_int, c_int, c_void_p, c_int, c_int, POINTER(Slot)]),
@@ -102,4 +103,7 @@ def open_library(path: Path) -> Any:
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
+    for which, structure in enumerate((Matrix, Layer, Shape, Slot)):
+        if library.native_size(which) != ctypes.sizeof(structure):
+            raise OSError(f"{path} was compiled from other sources")
     return library

@@ -94,6 +94,12 @@ PUBLIC Model *native_make(const Shape *shape, const Layer *layers, const Matrix 
     return m;
 }
 
+/* Sizes of the structures that Python fills in, for it to compare with its own. */
+PUBLIC int64_t native_size(int which) {
+    const int64_t sizes[] = {sizeof(Matrix), sizeof(Layer), sizeof(Shape), sizeof(Slot)};
+    return which >= 0 && which < 4 ? sizes[which] : -1;
+}
+
 PUBLIC void native_free(Model *m) {
     if (!m) return;
     team_stop(&m->team);
