@@ -219,8 +219,8 @@ async def test_unicode_is_kept_and_shown(tmp_path: Path) -> None:
     async with running(make_app(tmp_path, {"echo": True}), NARROW) as screen:
         await screen.ready()
         await screen.send(text)
+        await screen.until(lambda: screen.text.count("日本語") >= 2)
         await screen.idle()
-        assert screen.text.count("日本語") >= 2
     assert stored(tmp_path)[0].text == text
     assert stored(tmp_path)[1].text.strip() == text
 
