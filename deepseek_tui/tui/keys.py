@@ -20,6 +20,8 @@ def groups(app_class: type[App[Any]]) -> list[tuple[str, list[Binding]]]:
     """Where a key works, and the bindings there."""
     # What is not needed for the first frame.
     from deepseek_tui.tui.screens.models import ModelsScreen
+    from deepseek_tui.tui.screens.search import SearchScreen
+    from deepseek_tui.tui.widgets.find_bar import FindField
     from deepseek_tui.tui.widgets.message_log import MessageLog
 
     return [
@@ -28,6 +30,8 @@ def groups(app_class: type[App[Any]]) -> list[tuple[str, list[Binding]]]:
         ("On a message", _own(MessageLog)),
         ("In the list of conversations", _own(ConversationList)),
         ("In the list of models", _own(ModelsScreen)),
+        ("While finding", _own(FindField)),
+        ("While searching", _own(SearchScreen)),
     ]
 
 

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from deepseek_tui.errors import UserError
 from deepseek_tui.tui.controller import Controller
 from deepseek_tui.tui.copying import copy
-from deepseek_tui.tui.screens.message_screen import MessageScreen
+from deepseek_tui.tui.screens.finding import FindingScreen
 from deepseek_tui.tui.thinking import split, thought_label
 from deepseek_tui.tui.updates import (
     Added,
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
     from deepseek_tui.history.store import Message, Place
     from deepseek_tui.tui.model_shop import Pull
     from deepseek_tui.tui.screens.models import Wanted
+    from deepseek_tui.tui.widgets.found_log import FoundLog
     from deepseek_tui.tui.widgets.message import MessageBlock, MessageView
-    from deepseek_tui.tui.widgets.message_log import MessageLog
 
 NARROW = 100
 # Characters of a message of the user that are laid out.
 SHOWN = 20_000
 
 
-class ChatScreen(MessageScreen):
+class ChatScreen(FindingScreen):
     """| Key | What it does |
     | :- | :- |
     | ctrl+n | New chat. |
@@ -63,6 +63,8 @@ class ChatScreen(MessageScreen):
     | ctrl+z | Take a deletion back, outside of the prompt. |
     | ctrl+b | Show or hide the conversations. |
     | ctrl+o | Models. |
+    | ctrl+f | Find in the conversation. |
+    | f7, ctrl+shift+f | Search all conversations. |
     | f2 | Rename the conversation. |
     | f1 | Keys. |
     """
@@ -84,6 +86,8 @@ class ChatScreen(MessageScreen):
         Binding("ctrl+z", "undo_deletion", "Take a deletion back", id="chat.undo"),
         Binding("ctrl+b", "toggle_sidebar", "Show or hide conversations", id="chat.sidebar", priority=True),
         Binding("ctrl+o", "models", "Models: use, download, switch", id="chat.models", priority=True),
+        Binding("ctrl+f", "find", "Find in the conversation", id="chat.find", priority=True),
+        Binding("f7,ctrl+shift+f", "search", "Search all conversations", id="chat.search", priority=True),
         Binding("f2", "rename", "Rename the conversation", id="chat.rename", priority=True),
         Binding("f1", "help", "Keys", id="chat.help", priority=True),
     ]
@@ -93,7 +97,7 @@ class ChatScreen(MessageScreen):
         self.controller = controller
         self._docked = sidebar
         self._blocks: dict[str, MessageBlock] = {}
-        self._log: MessageLog | None = None
+        self._log: FoundLog | None = None
         self._status = controller.status
 
     def compose(self) -> ComposeResult:
@@ -118,9 +122,9 @@ class ChatScreen(MessageScreen):
     async def _begin(self) -> None:
         """After the first frame: the engine, which takes longest, then the log and the history."""
         self.controller.start_engine()
-        from deepseek_tui.tui.widgets.message_log import MessageLog
+        from deepseek_tui.tui.widgets.found_log import FoundLog
 
-        self._log = MessageLog()
+        self._log = FoundLog()
         await self.query_one("#main").mount(self._log, before="#prompt")
         self._follow()
         self.in_order(self._open_history())
@@ -261,6 +265,7 @@ class ChatScreen(MessageScreen):
         self.in_order(self.controller.new())
 
     async def action_stop(self) -> None:
+        self.forget_found()
         if self._close_overlay() or not await self.controller.stop():
             self.query_one(Prompt).focus()
 
@@ -329,7 +334,7 @@ class ChatScreen(MessageScreen):
     # --- inside ----------------------------------------------------------------------------------
 
     @property
-    def log_widget(self) -> MessageLog:
+    def log_widget(self) -> FoundLog:
         assert self._log is not None, "mounted before anything is shown in it"
         return self._log
 
