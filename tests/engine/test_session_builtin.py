@@ -56,6 +56,24 @@ def test_its_authors_settings_are_used_and_a_seed_repeats(session: Session) -> N
     assert text_of(first) == text_of(again)
 
 
+def test_switching_between_branches_prefills_only_what_differs(session: Session) -> None:
+    short = Sampling(temp=0.0, max_tokens=4)
+    common = [
+        ChatMessage("user", "Tell me one thing about the sea, please, and one about the mountains."),
+        ChatMessage("assistant", "The sea is salty, and mountains are high."),
+    ]
+    one = [*common, ChatMessage("user", "Which sea is the warmest of all?")]
+    two = [*common, ChatMessage("user", "Name a mountain in Nepal.")]
+
+    first, other, back = (ask(session, branch, "tree", short) for branch in (one, two, one))
+
+    whole = end_of(first).stats.prompt_tokens
+    shared = len(session._tokenizer.encode(common[0].content + common[1].content))  # type: ignore[union-attr]  # it has one
+    assert end_of(other).stats.cached_tokens >= shared
+    assert whole > end_of(back).stats.cached_tokens >= shared
+    assert text_of(back) == text_of(first)
+
+
 def test_a_reply_is_carried_on(session: Session) -> None:
     messages = [
         ChatMessage("user", "What is the capital of Italy?"),

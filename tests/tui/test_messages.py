@@ -266,7 +266,7 @@ async def test_details_tell_model_speed_and_settings(tmp_path: Path) -> None:
         await asked(screen, "hello", "abc")
         await screen.press("ctrl+up", "enter")
         await screen.sees("Details")
-        for word in ("built-in", "Seed", "Temperature", "First token", "3, at", "the model", "of 1,024"):
+        for word in ("built-in", "Seed", "Temperature", "First token", "3; ", "the model", "of 1,024"):
             assert word in screen.text
         await screen.press("escape")
         await screen.sees("❯ Assistant")

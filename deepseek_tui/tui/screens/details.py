@@ -93,12 +93,12 @@ def _figures(message: Message) -> Rows:
     prompt, cached = _number(stats, "prompt_tokens"), _number(stats, "cached_tokens")
     if made := _number(stats, "generation_tokens"):
         rows += [
-            ("Tokens", f"{made:,}, at {_number(stats, 'generation_tps'):.1f} a second"),
+            ("Tokens", f"{made:,}; {_number(stats, 'generation_tps'):.1f} a second"),
             ("First token", f"after {_number(stats, 'time_to_first_token'):.2f} s"),
         ]
     if prompt:
-        known = f", {cached:,} of them known already" if cached else ""
-        rows.append(("Prompt", f"{prompt:,} tokens{known}, at {_number(stats, 'prompt_tps'):.1f} a second"))
+        known = f", {cached:,} of them cached" if cached else ""
+        rows.append(("Prompt", f"{prompt:,} tokens{known}; {_number(stats, 'prompt_tps'):.1f} a second"))
     if seconds := _number(stats, "thinking_seconds"):
         rows.append(("Thinking", f"{seconds:.1f} s, {_number(stats, 'thinking_tokens'):,} tokens"))
     elif thought := split(message.text)[0]:
