@@ -79,7 +79,8 @@ class MessageLog(ChatLog):
         """The message chosen."""
         block = self._chosen_block
         if block is None or block.id != self.chosen:
-            block = next((b for b in self._blocks if b.id == self.chosen), None) if self.chosen else None
+            chosen = self.chosen
+            block = next((b for b in self._blocks if b.id == chosen), None) if chosen else None
             self._chosen_block = block
         return block
 
@@ -106,7 +107,8 @@ class MessageLog(ChatLog):
     def action_choose(self, step: int) -> None:
         """Choose the message before or after; from the prompt the last one seen, then the prompt again."""
         ids = [at for at, block in enumerate(self._blocks) if _can_be_chosen(block)]
-        at = next((n for n, index in enumerate(ids) if self._blocks[index].id == self.chosen), None)
+        chosen = self.chosen
+        at = next((n for n, index in enumerate(ids) if self._blocks[index].id == chosen), None)
         if at is not None:
             at += step
         elif step < 0 and ids:
