@@ -19,6 +19,7 @@ class HitList(LineList):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.led = True
         self.hits: list[Hit] = []
 
     def show(self, hits: list[Hit], *, here: str = "") -> None:
@@ -55,4 +56,7 @@ def snippet(hit: Hit, width: int) -> Content:
     before = len(pieces[0][0]) if len(pieces) > 1 else 0
     text = Content.assemble(*((p, "bold underline $text-warning") if marked else p for p, marked in pieces))
     start = max(0, min(before - width // 3, text.cell_length - width))
-    return text[start:].truncate(width, ellipsis=True)
+    if start:
+        space = text.plain.find(" ", start, before)
+        text = Content.assemble("…", text[space + 1 if space >= 0 else start :])
+    return text.truncate(width, ellipsis=True)

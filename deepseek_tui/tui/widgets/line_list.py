@@ -55,6 +55,8 @@ class LineList(ScrollView, can_focus=True):
     DEFAULT_CSS = Path(__file__).with_suffix(".tcss").read_text(encoding="utf-8")
 
     highlighted: reactive[int] = reactive(-1)
+    # Moved from a field that has the focus: it looks as if it had it.
+    led: reactive[bool] = reactive(False, toggle_class="-led")
 
     @dataclass
     class Chosen(Message):
@@ -225,7 +227,7 @@ class LineList(ScrollView, can_focus=True):
         row, here = self._rows[at], at == self.highlighted
         names = ["line-list--here"] if here else [] if row.key else ["line-list--heading"]
         style = self.get_visual_style(*names)
-        bar = (BAR, "$text-accent") if here and self.has_focus else " "
+        bar = (BAR, "$text-accent") if here and (self.has_focus or self.led) else " "
         content = Content.assemble(bar, self.draw(at, width - 1)[line - self._tops[at]])
         strips = Visual.to_strips(self, content, width, 1, style)
         return strips[0].extend_cell_length(width, style.rich_style).crop(0, width)

@@ -153,6 +153,7 @@ class Sidebar(Vertical):
         field = self.query_one(FilterField)
         field.add_class("-shown")
         field.focus()
+        self.list.led = True
         self._hint(FILTER_KEYS)
 
     @on(Input.Changed, "#filter")
@@ -170,6 +171,7 @@ class Sidebar(Vertical):
     def _leave_filter(self, event: FilterField.Left) -> None:
         event.stop()
         self.list.focus()
+        self.list.led = False
         if event.keep and self.query_one(FilterField).value:
             self._hint(KEYS)
         else:
@@ -185,6 +187,7 @@ class Sidebar(Vertical):
         field = self.query_one(FilterField)
         field.clear()
         field.remove_class("-shown")
+        self.list.led = False
         self._hint(KEYS)
 
     def _hint(self, text: str) -> None:
