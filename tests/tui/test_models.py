@@ -99,6 +99,11 @@ async def test_another_model_answers_without_a_restart(tmp_path: Path) -> None:
         assert len(screen.log.blocks) >= 5
     assert [m.model for m in stored(tmp_path) if m.role == "assistant"] == ["built-in", "mine"]
     assert conversation_model(tmp_path) == str(target)
+    async with running(make_app(tmp_path, model=str(target))) as screen:
+        await screen.sees("To the second")
+        text = screen.text
+        assert text.index("To the first") < text.index("Now answering: mine") < text.index("To the second")
+        assert "Written with" not in text
 
 
 def conversation_model(home: Path) -> str:

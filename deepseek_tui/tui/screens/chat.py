@@ -10,6 +10,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 
 from deepseek_tui.errors import UserError
+from deepseek_tui.text.sanitize import sanitize_line
 from deepseek_tui.tui.controller import Controller
 from deepseek_tui.tui.copying import copy
 from deepseek_tui.tui.screens.finding import FindingScreen
@@ -38,6 +39,8 @@ from deepseek_tui.tui.widgets.status_bar import StatusBar
 from deepseek_tui.tui.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from deepseek_tui.history.store import Message, Place
     from deepseek_tui.tui.model_shop import Pull
     from deepseek_tui.tui.screens.models import Wanted
@@ -178,7 +181,7 @@ class ChatScreen(FindingScreen):
         log, places = self.log_widget, opened.places
         row = log.row_of(log.chosen) if opened.chosen else None
         whole = [m for m in opened.messages if m.id not in opened.live]
-        await log.show([_view(m, places.get(m.id)) for m in whole])
+        await log.show(_views(whole, places))
         for message in opened.messages:
             if message.id in opened.live:
                 self._begin_reply(message, places.get(message.id))
@@ -343,6 +346,23 @@ class ChatScreen(FindingScreen):
         open_now = self.has_class("-narrow") and sidebar.has_class("-over")
         sidebar.remove_class("-over")
         return open_now
+
+
+def _views(messages: Sequence[Message], places: Mapping[str, Place]) -> list[MessageView]:
+    """The messages, with a line before the turn where another model takes over."""
+    from deepseek_tui.tui.widgets.message import MessageView
+
+    views: list[MessageView] = []
+    before = ""
+    for message in messages:
+        if message.role == "assistant" and message.model:
+            if before and before != message.model:
+                line = f"Now answering: {sanitize_line(message.model)}"
+                at = len(views) - (1 if views[-1].role == "user" else 0)
+                views.insert(at, MessageView(f"model-{message.id}", "notice", line))
+            before = message.model
+        views.append(_view(message, places.get(message.id)))
+    return views
 
 
 def _view(message: Message, place: Place | None = None) -> MessageView:
