@@ -69,3 +69,11 @@ def test_a_reply_being_written_marks_its_conversation(store: Store) -> None:
     assert store.conversations()[0].streaming
     store.update_message(reply.id, state="complete")
     assert not store.conversations()[0].streaming
+
+
+def test_some_are_listed_by_their_ids_unless_deleted(store: Store) -> None:
+    ids = [talk(store, name) for name in ("one", "two", "three")]
+    store.delete(ids[1])
+    store.organise(ids[2], archived=True)
+    assert {c.title for c in store.listed([*ids, "unknown"])} == {"one", "three"}
+    assert store.listed([]) == []

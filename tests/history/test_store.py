@@ -241,3 +241,10 @@ def test_a_million_characters_survive(store: Store) -> None:
     text = "zażółć 漢字 👩‍👩‍👧\n" * 60_000
     conversation = talk(store, text)
     assert shown(store, conversation) == [text]
+
+
+def test_the_model_of_a_message_can_be_another_than_was_meant(store: Store) -> None:
+    conversation = store.create_conversation(model="first")
+    reply = store.add_message(conversation.id, "assistant", "", state="streaming", model="first")
+    store.update_message(reply.id, text="Done", state="complete", model="second")
+    assert store.path(conversation.id)[0].model == "second"
