@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ def save_persona(persona: Persona) -> Path:
     file = _file(persona.name)
     body = _body(persona)
     _checked(body, persona.name, file)
-    paths.atomic_write(file, tomli_w.dumps(body, multiline_strings=True).encode())
+    paths.atomic_write(file, _toml(body))
     return file
 
 
@@ -128,7 +129,7 @@ def delete_persona(name: str) -> Persona:
 def export_persona(name: str, target: Path) -> None:
     """Write a copy of it for somebody else to `target`. Raises UserError."""
     body = _body(load_persona(name))
-    paths.atomic_write(target, tomli_w.dumps(body, multiline_strings=True).encode())
+    paths.atomic_write(target, _toml(body))
 
 
 def import_persona(source: Path, name: str | None = None, replace: bool = False) -> Persona:
@@ -211,3 +212,9 @@ def _body(persona: Persona) -> dict[str, Any]:
     if sampling:
         body["sampling"] = {k: list(v) if isinstance(v, tuple) else v for k, v in sampling.items()}
     return body
+
+
+def _toml(body: dict[str, Any]) -> bytes:
+    """`body` with long texts over several lines, unless that changes them: TOML reads a CR LF there as LF."""
+    text = tomli_w.dumps(body, multiline_strings=True)
+    return (text if tomllib.loads(text) == body else tomli_w.dumps(body)).encode()

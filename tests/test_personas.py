@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deepseek_tui.engine.protocol import Sampling
@@ -52,6 +52,7 @@ def test_a_persona_comes_back_as_it_was_saved() -> None:
 
 
 @given(prompt=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+@example(prompt="one\r\ntwo")
 def test_every_prompt_comes_back(prompt: str) -> None:
     save_persona(Persona("any", system_prompt=prompt))
     assert load_persona("any").system_prompt == prompt
