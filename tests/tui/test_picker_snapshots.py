@@ -10,6 +10,7 @@ import pytest
 from deepseek_tui.history.store import Store
 from deepseek_tui.settings import Settings
 from deepseek_tui.tui.model_shop import Listing, Model, ModelShop, Pull
+from deepseek_tui.tui.screens.search import SearchScreen
 from tests.tui.helpers import NARROW, WIDE, Screen, make_app
 from tests.tui.test_find import write
 from tests.tui.test_snapshots import Compare, taken
@@ -147,8 +148,12 @@ def test_search(snap_compare: Compare, tmp_path: Path, size: tuple[int, int]) ->
     async def step(screen: Screen) -> None:
         await screen.ready()
         await screen.until(lambda: screen.log.blocks)
-        await screen.press("f7", *"heron noth", "down")
-        await screen.sees("3 messages")
+        await screen.press("f7", *"heron noth")
+        found = screen.app.screen
+        assert isinstance(found, SearchScreen)
+        # Both words are marked: the hits of all that was typed.
+        await screen.until(lambda: [len(hit.marks) for hit in found.hits.hits] == [2, 2, 3])
+        await screen.press("down")
 
     assert taken(snap_compare, make_app(tmp_path), size, step)
 
